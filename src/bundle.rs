@@ -100,7 +100,7 @@ impl Bundle {
         if !reader.is_empty() || kem_key.len() != suite.public_key_len() {
             return Err(length.into());
         }
-        let window = not_after.checked_sub(not_before).unwrap_or_default();
+        let window = not_after.saturating_sub(not_before);
         if !(1..=MAX_WINDOW).contains(&window) {
             return Err(BundleFault::Window.into());
         }

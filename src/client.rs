@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::bundle::VerifiedBundle;
 use crate::context::Context;
 use crate::crypto::{CryptoProvider, DecapsulationKey, Suite};
-use crate::error::{ApiMisuse, BundleFault, CryptoError, Error, HandshakeFault};
+use crate::error::{ApiMisuse, BundleFault, CryptoError, Error, HandshakeFault, PolicyFault};
 use crate::handshake::message::{self, ResponseParts};
 use crate::handshake::schedule::{EarlySecrets, LateSecrets};
 use crate::handshake::{Hashes, Session, transcript};
@@ -41,7 +41,7 @@ pub struct ClientConfig {
 /// Appends H1 to `out`, and returns the sealer of the request and the state that waits for H2.
 ///
 /// # Errors
-/// `bundle-kem-key` if the provider refuses the bundle's key after all, `Crypto` if the provider fails. Nothing was sent.
+/// `label-mismatch` if the context's label is not the bundle's, `bundle-kem-key` if the provider refuses the bundle's key after all, `Crypto` if the provider fails. Nothing was sent.
 pub fn start(
     provider: &CryptoProvider,
     config: &ClientConfig,
@@ -53,6 +53,9 @@ pub fn start(
     let suite = bundle.suite();
     let kem = provider.kem(suite).ok_or(ApiMisuse::SuiteUnsupported)?;
     let hash = provider.verification.hash;
+    if context.label() != bundle.label() {
+        return Err(Error::Policy(PolicyFault::Label));
+    }
 
     let ephemeral = kem.generate()?;
     let (ciphertext, shared) = kem

@@ -109,6 +109,10 @@ pub enum HandshakeFault {
     Replayed,
     /// The client's KEM key fails its check.
     ClientKey,
+    /// H2 did not come before the client's deadline.
+    Timeout,
+    /// `EarlyData::Never`, and the carriage does not deliver H2 while the request is open.
+    NoDuplex,
 }
 
 /// How a peer broke the rules of frames (section 6.3).
@@ -217,6 +221,8 @@ pub enum StreamErrorCode {
     Incomplete,
     /// The sender is stopping.
     ShuttingDown,
+    /// A code that this version does not know: treat it as [`StreamErrorCode::Internal`].
+    Unknown(u16),
 }
 
 impl StreamErrorCode {
@@ -232,13 +238,15 @@ impl StreamErrorCode {
             Self::Protocol => 6,
             Self::Incomplete => 7,
             Self::ShuttingDown => 8,
+            Self::Unknown(code) => code,
         }
     }
 
-    /// From the wire; a code that is not known is [`StreamErrorCode::Internal`] (section 6.6).
+    /// From the wire.
     #[must_use]
     pub const fn from_u16(code: u16) -> Self {
         match code {
+            1 => Self::Internal,
             2 => Self::Cancelled,
             3 => Self::Upstream,
             4 => Self::UpstreamTimeout,
@@ -246,7 +254,7 @@ impl StreamErrorCode {
             6 => Self::Protocol,
             7 => Self::Incomplete,
             8 => Self::ShuttingDown,
-            _ => Self::Internal,
+            unknown => Self::Unknown(unknown),
         }
     }
 }
@@ -346,6 +354,8 @@ impl Error {
                 HandshakeFault::Confirm => "confirm-failed",
                 HandshakeFault::Replayed => "replayed",
                 HandshakeFault::ClientKey => "bad-client-key",
+                HandshakeFault::Timeout => "handshake-timeout",
+                HandshakeFault::NoDuplex => "no-duplex",
             },
             Self::PeerMisbehaved(fault) => match fault {
                 PeerMisbehaved::FrameType => "bad-frame-type",
@@ -455,6 +465,10 @@ impl fmt::Display for Error {
                 HandshakeFault::Confirm => "key confirmation failed",
                 HandshakeFault::Replayed => "this handshake was accepted before",
                 HandshakeFault::ClientKey => "the client's KEM key is not valid",
+                HandshakeFault::Timeout => "no answer to the handshake before the deadline",
+                HandshakeFault::NoDuplex => {
+                    "no answer to the handshake while the request is open, and early data is forbidden: use a full-duplex carriage, or single-use bundles with early data"
+                }
             },
             Self::PeerMisbehaved(fault) => match fault {
                 PeerMisbehaved::FrameType => "unknown frame type",

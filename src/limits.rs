@@ -31,7 +31,7 @@ pub(crate) const MAX_EMPTY: u32 = 32;
 pub struct Limits {
     /// Bytes of frames in the half, headers included. Beyond it: `too-large`.
     pub max_bytes: u64,
-    /// Bytes of PAD frames in the half, headers included. Beyond it: `pad-budget`.
+    /// Bytes of PAD frames and of DATA frames without content in the half, headers included. Beyond it: `pad-budget`.
     pub max_pad_bytes: u64,
     pub(crate) schedule: Schedule,
 }

@@ -35,6 +35,7 @@ impl SecureRandom for Coins {
 
 const ML_KEM_768: &MlKem768 = &MlKem768::new(&Coins);
 const X_WING: &XWing = &XWing::new(&Coins);
+const KEMS: &[&dyn Kem] = &[ML_KEM_768, X_WING];
 
 /// The default provider with this thread's coins, taken in the order in which the protocol asks for them.
 /// Without coins left every draw fails with [`CryptoError::Random`].
@@ -42,7 +43,7 @@ pub const COINS_PROVIDER: CryptoProvider = CryptoProvider {
     verification: rustcrypto::verification(),
     kdf: rustcrypto::KDF,
     aead: rustcrypto::AEAD,
-    kems: &[ML_KEM_768 as &dyn Kem, X_WING],
+    kems: KEMS,
     signing: rustcrypto::SIGNING,
     random: &Coins,
 };

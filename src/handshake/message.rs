@@ -56,13 +56,12 @@ pub enum RequestProgress {
 }
 
 impl ParsedRequest {
-    /// Parses H1 from the start of `input`. Faults are reported as soon as their byte is there.
+    /// Parses H1 from the start of `input`. A field is judged as soon as it is whole.
     ///
     /// # Errors
     /// `bad-magic`, `bad-version`, `bad-suite`, `bad-flags`.
     pub fn read(input: &[u8]) -> Result<RequestProgress, Error> {
-        let seen = |n: usize| input.get(..n.min(input.len())).unwrap_or_default();
-        if !MAGIC.starts_with(seen(2)) {
+        if input.get(..2).is_some_and(|magic| magic != MAGIC) {
             return Err(HandshakeFault::Magic.into());
         }
         if input.get(2).is_some_and(|version| *version != VERSION) {

@@ -120,6 +120,27 @@ impl Opener {
         }
     }
 
+    /// Opens a message that must be exactly one frame, as in carriages that keep boundaries (section 9). `None` for a frame without an event.
+    ///
+    /// # Errors
+    /// As [`Opener::open`]; `bad-frame-length` for a message that is shorter or longer than its frame.
+    pub fn open_message<'a>(&mut self, message: &'a mut [u8]) -> Result<Option<Event<'a>>, Error> {
+        if let State::Open(_) = self.state {
+            let whole = match message.first_chunk::<HEADER_LEN>() {
+                None => Err(PeerMisbehaved::FrameLength.into()),
+                Some(bytes) => FrameHeader::decode(*bytes),
+            };
+            let whole = whole.map_err(|error| self.fail(error))?;
+            if message.len() != whole.frame_len() {
+                return Err(self.fail(PeerMisbehaved::FrameLength.into()));
+            }
+        }
+        Ok(match self.open(message)?.event {
+            Event::NeedInput { .. } => None,
+            event => Some(event),
+        })
+    }
+
     /// Tells that the transport has ended.
     ///
     /// # Errors
@@ -229,8 +250,15 @@ impl Opener {
             InnerType::Data | InnerType::Pad => self.empty = 0,
             _ => {}
         }
+        if matches!(inner, InnerType::Data | InnerType::Pad) && content_len == 0 {
+            self.pad_bytes = self.pad_bytes.saturating_add(wire_len);
+            if self.pad_bytes > self.limits.max_pad_bytes {
+                return Err(PeerMisbehaved::PadBudget.into());
+            }
+        }
         Ok(match inner {
             InnerType::Data if content_len == 0 => (Found::Quiet, Step::Count),
+            InnerType::Pad => (Found::Quiet, Step::Count),
             InnerType::Data => {
                 self.updated = false;
                 (Found::Data { content_len }, Step::Count)
@@ -240,13 +268,6 @@ impl Opener {
                 let message = content.get(2..).unwrap_or_default();
                 core::str::from_utf8(message).map_err(|_| PeerMisbehaved::BadError)?;
                 (Found::Error { content_len }, Step::Count)
-            }
-            InnerType::Pad => {
-                self.pad_bytes = self.pad_bytes.saturating_add(wire_len);
-                if self.pad_bytes > self.limits.max_pad_bytes {
-                    return Err(PeerMisbehaved::PadBudget.into());
-                }
-                (Found::Quiet, Step::Count)
             }
             InnerType::KeyUpdate => {
                 if self.half == Half::C2s && self.late.is_some() {
