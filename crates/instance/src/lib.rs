@@ -1,1 +1,4 @@
-//! sealwire instance
+//! The instance.
+mod inner_body;
+mod upstream;
+mod usage;

@@ -1,0 +1,2 @@
+//! The parts of the binary.
+pub mod demo_model;
