@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use sealwire::limits::MAX_CONTEXT;
 
 /// Where sealed requests are posted, on a relay and on an instance.
 pub const REQUESTS_PATH: &str = "/sealwire/v1/requests";
@@ -27,9 +28,6 @@ pub const CACHE_CONTROL_VALUE: &str = "no-store, no-transform";
 pub const CONTEXT_HEADER: HeaderName = HeaderName::from_static("sealwire-context");
 /// Asks buffering front ends to pass bytes on at once.
 pub const ACCEL_BUFFERING_HEADER: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// Most bytes that a context may have (protocol.md, "Context").
-pub const MAX_CONTEXT: usize = 1_024;
 
 /// Strict base64url without padding: other alphabets, padding and stray trailing bits are refused.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(

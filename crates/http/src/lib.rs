@@ -9,6 +9,8 @@
 //! * [`inner`]: what the sealed request head may carry, and the two fields that sealwire adds;
 //! * [`pacing`]: coalescing and constant rate, with time as an argument;
 //! * [`sse`]: splitting of server-sent events;
+//! * [`json_body`]: the top level of an API request's JSON;
+//! * [`sealed`]: from frames to the pieces of a sealed message;
 //! * [`openai`]: the error and list shapes of the OpenAI API.
 //!
 //! The feature `net` adds the server loop and the client on tokio and hyper.
@@ -16,10 +18,12 @@
 pub mod carriage;
 pub mod discovery;
 pub mod inner;
+pub mod json_body;
 pub mod message;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod openai;
 pub mod pacing;
 pub mod problem;
+pub mod sealed;
 pub mod sse;

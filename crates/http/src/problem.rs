@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
+use sealwire::RelayCode;
 use serde::{Deserialize, Serialize};
 
 use crate::carriage::{from_base64url, to_base64url};
@@ -10,104 +11,38 @@ use crate::carriage::{from_base64url, to_base64url};
 /// Media type of a problem document.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
-/// What a relay, or an instance before H2, may say went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProblemCode {
-    /// No capacity now; another attempt, elsewhere or later, may pass.
-    Busy,
-    /// The instance is not reachable or died before H2.
-    Gone,
-    /// The bundle of this H1 is not (or no longer) known; the answer carries a fresh one.
-    KeyUnknown,
-    /// The relay wants a key, or another one.
-    Auth,
-    /// The key's allowance is used up.
-    Quota,
-    /// The request is larger than the server takes.
-    TooLarge,
-    /// H1, context or header fields are not acceptable; one code for all causes.
-    Refused,
-    /// This very H1 was accepted before.
-    Replayed,
-    /// Anything else. Codes that a client does not know are read as this one.
-    Internal,
-}
-
-impl ProblemCode {
-    /// All codes, in the order of the specification.
-    pub const ALL: [Self; 9] = [
-        Self::Busy,
-        Self::Gone,
-        Self::KeyUnknown,
-        Self::Auth,
-        Self::Quota,
-        Self::TooLarge,
-        Self::Refused,
-        Self::Replayed,
-        Self::Internal,
-    ];
-
-    /// The code as it stands in the document.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::Gone => "gone",
-            Self::KeyUnknown => "key-unknown",
-            Self::Auth => "auth",
-            Self::Quota => "quota",
-            Self::TooLarge => "too-large",
-            Self::Refused => "refused",
-            Self::Replayed => "replayed",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// The HTTP status that goes with it.
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Gone => StatusCode::BAD_GATEWAY,
-            Self::KeyUnknown | Self::Replayed => StatusCode::CONFLICT,
-            Self::Auth => StatusCode::UNAUTHORIZED,
-            Self::Quota => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Refused => StatusCode::BAD_REQUEST,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// Whether a client may make a fresh attempt by itself.
-    #[must_use]
-    pub const fn allows_fresh_attempt(self) -> bool {
-        matches!(self, Self::Busy | Self::Gone | Self::KeyUnknown)
-    }
-
-    /// Reads a code; one that is not on the list is [`ProblemCode::Internal`].
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|code| code.as_str() == text)
-            .unwrap_or(Self::Internal)
+/// The HTTP status that goes with a code.
+#[must_use]
+pub const fn status_of(code: RelayCode) -> StatusCode {
+    match code {
+        RelayCode::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        RelayCode::Gone => StatusCode::BAD_GATEWAY,
+        RelayCode::KeyUnknown | RelayCode::Replayed => StatusCode::CONFLICT,
+        RelayCode::Auth => StatusCode::UNAUTHORIZED,
+        RelayCode::Quota => StatusCode::TOO_MANY_REQUESTS,
+        RelayCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RelayCode::Refused => StatusCode::BAD_REQUEST,
+        RelayCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
-impl fmt::Display for ProblemCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// Whether a client may make a fresh attempt by itself.
+#[must_use]
+pub const fn allows_fresh_attempt(code: RelayCode) -> bool {
+    matches!(
+        code,
+        RelayCode::Busy | RelayCode::Gone | RelayCode::KeyUnknown
+    )
 }
 
 /// A relay-plane error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Which of the closed list.
-    pub code: ProblemCode,
+    /// Which of the closed list; a name that is not on it was read as [`RelayCode::Internal`].
+    pub code: RelayCode,
     /// One sentence for people; carries nothing of the request.
     pub detail: String,
-    /// A fresh bundle, with [`ProblemCode::KeyUnknown`].
+    /// A fresh bundle, with [`RelayCode::KeyUnknown`].
     pub bundle: Option<Vec<u8>>,
 }
 
@@ -135,7 +70,7 @@ struct Document {
 impl Problem {
     /// A problem without a bundle.
     #[must_use]
-    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+    pub fn new(code: RelayCode, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -143,7 +78,7 @@ impl Problem {
         }
     }
 
-    /// Adds the fresh bundle of a [`ProblemCode::KeyUnknown`].
+    /// Adds the fresh bundle of a [`RelayCode::KeyUnknown`].
     #[must_use]
     pub fn with_bundle(mut self, bundle: Option<Vec<u8>>) -> Self {
         self.bundle = bundle;
@@ -173,7 +108,7 @@ impl Problem {
             None => None,
         };
         Some(Self {
-            code: ProblemCode::from_text(&document.code),
+            code: RelayCode::from_name(&document.code).unwrap_or(RelayCode::Internal),
             detail: document.detail,
             bundle,
         })
@@ -186,17 +121,27 @@ mod tests {
 
     #[test]
     fn every_code_goes_there_and_back() {
-        for code in ProblemCode::ALL {
+        for code in [
+            RelayCode::Busy,
+            RelayCode::Gone,
+            RelayCode::KeyUnknown,
+            RelayCode::Auth,
+            RelayCode::Quota,
+            RelayCode::TooLarge,
+            RelayCode::Refused,
+            RelayCode::Replayed,
+            RelayCode::Internal,
+        ] {
             let problem = Problem::new(code, "why").with_bundle(Some(vec![1, 2, 3]));
-            assert_eq!(Problem::from_json(&problem.to_json(code.status())), Some(problem));
+            assert_eq!(Problem::from_json(&problem.to_json(status_of(code))), Some(problem));
         }
     }
 
     #[test]
     fn unknown_code_is_internal() {
         let problem = Problem::from_json(br#"{"code":"shiny"}"#).expect("a document");
-        assert_eq!(problem.code, ProblemCode::Internal);
-        assert!(!problem.code.allows_fresh_attempt());
+        assert_eq!(problem.code, RelayCode::Internal);
+        assert!(!allows_fresh_attempt(problem.code));
     }
 
     #[test]

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, HOST};
 use http::{Method, Request};
 use sealwire_http::inner::{REQUEST_FIELDS, RESPONSE_FIELDS};
+use sealwire_http::json_body::JsonBody;
 use sealwire_http::message::{Fields, RequestHead, ResponseHead};
 use sealwire_http::net::{BaseUrl, ClientError, HttpClient, Incoming, full};
 use sealwire_http::openai::ApiError;
 use tokio::time::timeout;
-
-use crate::inner_body::InnerBody;
 
 /// An inner request that passed the checks.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(crate) fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call,
             strip_usage: false,
         });
     }
-    let inner = InnerBody::parse(&body)
+    let inner = JsonBody::parse(&body)
         .map_err(|error| ApiError::invalid_request(400, "bad_json", error.to_string()))?;
     if inner.model().as_deref() != Some(label) {
         return Err(ApiError::invalid_request(

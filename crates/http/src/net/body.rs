@@ -74,6 +74,16 @@ impl BodySender {
         self.0.send(Part::End).await.map_err(|_| Closed)
     }
 
+    /// Gives the body up, after what was sent before had its chance to reach the peer.
+    pub async fn abort(self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        const FLUSH: Duration = Duration::from_millis(20);
+        // All places free again: the connection has taken every piece. It flushes when it asks for more and there is none.
+        let capacity = self.0.max_capacity();
+        let _ = timeout(PATIENCE, self.0.reserve_many(capacity)).await;
+        tokio::time::sleep(FLUSH).await;
+    }
+
     /// Completes when nobody reads any more.
     pub async fn closed(&self) {
         self.0.closed().await;

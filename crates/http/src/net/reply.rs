@@ -4,7 +4,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::{Body, full};
-use crate::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use crate::problem::{PROBLEM_MEDIA_TYPE, Problem, status_of};
 
 fn reply(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(full(body));
@@ -34,7 +34,7 @@ pub fn text(status: StatusCode, body: &str) -> Response<Body> {
 /// A relay-plane error with the status of its code.
 #[must_use]
 pub fn problem(problem: &Problem) -> Response<Body> {
-    problem_with_status(problem, problem.code.status())
+    problem_with_status(problem, status_of(problem.code))
 }
 
 /// A relay-plane error with a status of its own, such as 404 for a label that nobody serves.

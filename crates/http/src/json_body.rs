@@ -1,6 +1,6 @@
-//! The JSON body of an inner request: read at its top level only, every value kept to the byte, doubled names refused.
+//! The JSON body of an API request: read at its top level only, every value kept to the byte, doubled names refused.
 //!
-//! What the instance checks must be what the model server reads. Parsers differ on which of two equal names counts, so a body with two is refused.
+//! What proxy and instance check must be what the model server reads. Parsers differ on which of two equal names counts, so a body with two is refused.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,15 +10,20 @@ use serde_json::value::RawValue;
 
 /// The top-level members of a JSON object, in order.
 #[derive(Debug)]
-pub(crate) struct InnerBody<'a>(Vec<(String, &'a RawValue)>);
+pub struct JsonBody<'a>(Vec<(String, &'a RawValue)>);
 
 /// The request's body is not a JSON object, or names a member twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the request's body must be one JSON object whose names are unique")]
-pub(crate) struct NotAnObject;
+pub struct NotAnObject;
 
-impl<'a> InnerBody<'a> {
-    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, NotAnObject> {
+impl<'a> JsonBody<'a> {
+    /// Parses a whole body.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnObject`].
+    pub fn parse(json: &'a [u8]) -> Result<Self, NotAnObject> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let members = deserializer
             .deserialize_map(Members)
@@ -39,17 +44,22 @@ impl<'a> InnerBody<'a> {
             .map(|(_, value)| value.get())
     }
 
-    pub(crate) fn model(&self) -> Option<String> {
+    /// The `model` member, if it is a string.
+    #[must_use]
+    pub fn model(&self) -> Option<String> {
         serde_json::from_str(self.get("model")?).ok()
     }
 
-    pub(crate) fn wants_stream(&self) -> bool {
+    /// Whether `stream` is true.
+    #[must_use]
+    pub fn wants_stream(&self) -> bool {
         self.get("stream")
             .is_some_and(|value| serde_json::from_str(value).unwrap_or(false))
     }
 
     /// The body with `stream_options.include_usage` set, or `None` if the client asked for it itself.
-    pub(crate) fn with_usage_asked(&self) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn with_usage_asked(&self) -> Option<Vec<u8>> {
         let options = self.get("stream_options").filter(|value| *value != "null");
         let mut map: serde_json::Map<String, serde_json::Value> = match options {
             // Not an object: left to the model server to refuse.
@@ -100,21 +110,20 @@ mod tests {
     #[test]
     fn values_are_kept_to_the_byte() {
         let json = br#"{"z": 1.10, "model":"m", "a": {"y":1,"x":123456789012345678901234567890}, "stream":true}"#;
-        let body = InnerBody::parse(json).expect("an object");
+        let body = JsonBody::parse(json).expect("an object");
         assert_eq!(body.model().as_deref(), Some("m"));
         assert!(body.wants_stream());
         let out = String::from_utf8(body.with_usage_asked().expect("changed")).expect("UTF-8");
         assert_eq!(
             out,
             r#"{"z":1.10,"model":"m","a":{"y":1,"x":123456789012345678901234567890},"stream":true,"stream_options":{"include_usage":true}}"#
-                .replace(r#"{"y":1"#, r#"{"y":1"#)
         );
     }
 
     #[test]
     fn options_of_the_client_stay() {
         let ask = |json: &str| {
-            InnerBody::parse(json.as_bytes())
+            JsonBody::parse(json.as_bytes())
                 .expect("an object")
                 .with_usage_asked()
                 .map(|out| String::from_utf8(out).expect("UTF-8"))
@@ -141,7 +150,7 @@ mod tests {
             "{} {}",
             "{",
         ] {
-            assert!(InnerBody::parse(bad.as_bytes()).is_err(), "{bad}");
+            assert!(JsonBody::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }
