@@ -9,6 +9,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use sealwire::Padding;
 
 use crate::inner::PaddingWish;
 
@@ -22,6 +23,18 @@ pub const COALESCE_BYTES: usize = 12 * 1_024;
 pub const CONSTANT_TICK: Duration = Duration::from_millis(50);
 /// Bytes that one frame carries at the constant rate, padding included.
 pub const CONSTANT_BYTES: usize = 1_024;
+
+/// The padding of single frames that goes with a policy.
+#[must_use]
+pub fn frame_padding(policy: PaddingWish) -> Padding {
+    match policy {
+        PaddingWish::None => Padding::None,
+        PaddingWish::Buckets => Padding::Buckets,
+        PaddingWish::Padme => Padding::Padme,
+        // CONSTANT_BYTES is a valid size; were it not, buckets hide most.
+        PaddingWish::Constant => Padding::fixed(CONSTANT_BYTES).unwrap_or(Padding::Buckets),
+    }
+}
 
 /// A source of time and of sleep, handed in.
 pub trait Timer {

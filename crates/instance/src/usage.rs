@@ -127,16 +127,12 @@ impl UsageReader {
     }
 
     /// Usage so far: what the model server said, else the number of events as an estimate of the tokens out.
-    pub(crate) fn so_far(&self) -> Usage {
-        self.usage.unwrap_or(Usage {
+    pub(crate) fn so_far(&self) -> Option<Usage> {
+        let estimate = Usage {
             output: self.events,
             ..Usage::default()
-        })
-    }
-
-    /// Usage that the model server has stated.
-    pub(crate) fn stated(&self) -> Option<Usage> {
-        self.usage
+        };
+        self.usage.or((self.events > 0).then_some(estimate))
     }
 }
 
@@ -205,7 +201,6 @@ mod tests {
         reader
             .push(Bytes::copy_from_slice(first), &mut Vec::new())
             .expect("small");
-        assert_eq!(reader.stated(), None);
-        assert_eq!(reader.so_far().output, 1);
+        assert_eq!(reader.so_far().map(|usage| usage.output), Some(1));
     }
 }

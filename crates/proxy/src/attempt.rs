@@ -8,15 +8,14 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use sealwire::client::{self, AwaitResponse, ClientConfig, Connected, EarlyData, ResponseProgress};
-use sealwire::{Context, CryptoProvider, Limits, Padding, Sealer, SwitchKey, VerifiedBundle};
+use sealwire::{Context, CryptoProvider, Limits, Sealer, SwitchKey, VerifiedBundle};
 use sealwire_http::carriage::{
     REQUESTS_PATH, RESPONSE_MEDIA_TYPE, check_media_type, request_headers,
 };
-use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
     Body, BodySender, HttpClient, Incoming, channel, full, next_data, read_all,
 };
-use sealwire_http::pacing::CONSTANT_BYTES;
+use sealwire_http::pacing::frame_padding;
 use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
 
 use crate::ProxyConfig;
@@ -42,17 +41,6 @@ pub(crate) struct Established {
 pub(crate) struct ConnectedHalf {
     pub(crate) opener: sealwire::Opener,
     pub(crate) session: sealwire::Session,
-}
-
-/// The padding of frames that goes with a wish.
-pub(crate) fn frame_padding(wish: PaddingWish) -> Padding {
-    match wish {
-        PaddingWish::None => Padding::None,
-        PaddingWish::Buckets => Padding::Buckets,
-        PaddingWish::Padme => Padding::Padme,
-        // A request has no rhythm to hide; its size goes by the same fixed frames.
-        PaddingWish::Constant => Padding::fixed(CONSTANT_BYTES).unwrap_or(Padding::Buckets),
-    }
 }
 
 /// Makes one attempt. `message` is the whole sealed request in clear; it is sealed anew each time.

@@ -242,9 +242,8 @@ impl Proxy {
                 && problem.code == RelayCode::KeyUnknown
                 && let Some(bytes) = &problem.bundle
             {
-                self.bundles
-                    .offer(&self.config, label, bytes)
-                    .map_err(ProxyError::Bundle)?;
+                // One that is not acceptable is dropped; the next attempt asks discovery.
+                let _ = self.bundles.offer(&self.config, label, bytes);
             }
         }
         result

@@ -11,7 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The body of every message that this project sends.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -153,8 +153,21 @@ pub enum ReadError {
 ///
 /// [`ReadError::Idle`] after `idle` without a byte, [`ReadError::Broken`] if it broke off.
 pub async fn next_data(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, ReadError> {
+    next_data_by(body, Instant::now() + idle, idle).await
+}
+
+/// As [`next_data`], with a deadline that the caller keeps over several calls; `idle` is what the error then names.
+///
+/// # Errors
+///
+/// As [`next_data`].
+pub async fn next_data_by(
+    body: &mut Incoming,
+    deadline: Instant,
+    idle: Duration,
+) -> Result<Option<Bytes>, ReadError> {
     loop {
-        let frame = timeout(idle, body.frame())
+        let frame = timeout_at(deadline, body.frame())
             .await
             .map_err(|_| ReadError::Idle(idle))?;
         match frame {

@@ -5,6 +5,7 @@
 mod base_url;
 mod body;
 mod client;
+mod process;
 mod reply;
 mod server;
 mod timer;
@@ -12,9 +13,10 @@ mod timer;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use body::{
     Body, BodyError, BodySender, Closed, ReadError, channel, discard, empty, full, next_data,
-    read_all,
+    next_data_by, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
+pub use process::{announce, secret_argument, stop_signal};
 pub use reply::{json, problem, problem_with_status, text};
 pub use server::{Handler, Server, ServerLimits};
 pub use timer::TokioTimer;
