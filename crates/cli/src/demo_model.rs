@@ -4,15 +4,48 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Args;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::net::{
-    Body, BodySender, Handler, Incoming, Server, ServerLimits, channel, json, read_all, text,
+    Body, BodySender, Handler, Incoming, Server, ServerLimits, announce, channel, json, read_all, text,
 };
 use sealwire_http::openai::{ApiError, model_list};
 use serde_json::{Value, json};
 use tokio::time::sleep;
+
+/// Arguments of the demo model server.
+#[derive(Args, Debug, Clone)]
+pub struct DemoModelArgs {
+    /// Where it listens; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The model name that it answers to
+    #[arg(long, value_name = "NAME", default_value = "demo")]
+    model: String,
+    /// Pause before each token, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    token_delay_ms: u64,
+}
+
+/// Runs the demo model server until it is told to stop, and prints where it listens.
+///
+/// # Errors
+///
+/// The operating system's, if the address cannot be bound.
+pub async fn run(args: DemoModelArgs, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    let server = start(DemoModelConfig {
+        listen: args.listen,
+        model: args.model,
+        token_delay: Duration::from_millis(args.token_delay_ms),
+    })
+    .await?;
+    announce(server.address());
+    stop.await;
+    server.shut_down(Duration::from_secs(2)).await;
+    Ok(())
+}
 
 /// Settings of the demo model server.
 #[derive(Debug, Clone)]
