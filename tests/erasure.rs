@@ -32,14 +32,17 @@ impl Drop for Alive {
 
 struct CountingAead;
 
-struct CountingKey(Box<dyn AeadKey>, Alive);
+struct CountingKey {
+    key: Box<dyn AeadKey>,
+    _alive: Alive,
+}
 
 impl Aead for CountingAead {
     fn key(&self, key: &Secret<32>) -> Box<dyn AeadKey> {
-        Box::new(CountingKey(
-            rustcrypto::AEAD.key(key),
-            Alive::new(&AEAD_KEYS),
-        ))
+        Box::new(CountingKey {
+            key: rustcrypto::AEAD.key(key),
+            _alive: Alive::new(&AEAD_KEYS),
+        })
     }
 }
 
@@ -50,7 +53,7 @@ impl AeadKey for CountingKey {
         aad: &[u8],
         buffer: &mut [u8],
     ) -> Result<[u8; 16], CryptoError> {
-        self.0.seal_in_place(nonce, aad, buffer)
+        self.key.seal_in_place(nonce, aad, buffer)
     }
 
     fn open_in_place(
@@ -60,17 +63,20 @@ impl AeadKey for CountingKey {
         buffer: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), CryptoError> {
-        self.0.open_in_place(nonce, aad, buffer, tag)
+        self.key.open_in_place(nonce, aad, buffer, tag)
     }
 }
 
 struct CountingKem;
 
-struct CountingSecret(Box<dyn DecapsulationKey>, Alive);
+struct CountingSecret {
+    key: Box<dyn DecapsulationKey>,
+    _alive: Alive,
+}
 
 impl DecapsulationKey for CountingSecret {
     fn decapsulate(&self, ciphertext: &[u8]) -> Result<Secret<32>, CryptoError> {
-        self.0.decapsulate(ciphertext)
+        self.key.decapsulate(ciphertext)
     }
 }
 
@@ -83,7 +89,10 @@ impl Kem for CountingKem {
         let pair = inner().generate()?;
         Ok(KemKeyPair {
             public_key: pair.public_key,
-            secret_key: Box::new(CountingSecret(pair.secret_key, Alive::new(&KEM_KEYS))),
+            secret_key: Box::new(CountingSecret {
+                key: pair.secret_key,
+                _alive: Alive::new(&KEM_KEYS),
+            }),
         })
     }
 

@@ -76,9 +76,15 @@ struct Stack {
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
     let client = HttpClient::new(&ClientConfig::default());
     let stack = start(&args, &client).await?;
-    println!("proxy     {}   the application speaks to it, plain HTTP on loopback", stack.proxy);
+    println!(
+        "proxy     {}   the application speaks to it, plain HTTP on loopback",
+        stack.proxy
+    );
     println!("relay     {}   routes and meters, cannot read", stack.relay);
-    println!("identity  {}   the proxy has pinned this instance", stack.identity);
+    println!(
+        "identity  {}   the proxy has pinned this instance",
+        stack.identity
+    );
     println!();
     wait_for_model(&client, &stack.relay).await?;
     let answer = ask(&args, &client, &stack).await?;
@@ -111,7 +117,11 @@ async fn start(args: &DemoArgs, client: &HttpClient) -> Result<Stack, DemoError>
     let tap = Server::start(
         ([127, 0, 0, 1], 0).into(),
         ServerLimits::default(),
-        Arc::new(Tap::new(relay_url.clone(), client.clone(), Arc::clone(&seen))),
+        Arc::new(Tap::new(
+            relay_url.clone(),
+            client.clone(),
+            Arc::clone(&seen),
+        )),
     )
     .await
     .map_err(failed)?;
@@ -186,7 +196,10 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
         let body = read_all(&mut body, 1 << 16, Duration::from_secs(5))
             .await
             .unwrap_or_default();
-        return Err(failed(format!("{status} {}", String::from_utf8_lossy(&body))));
+        return Err(failed(format!(
+            "{status} {}",
+            String::from_utf8_lossy(&body)
+        )));
     }
 
     let mut table = Table::new();
@@ -198,7 +211,10 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
     table.left(&format!("model: {MODEL}"));
     table.left(&format!("user:  {}", args.question));
     table.rule();
-    table.both("200 text/event-stream", "200 application/vnd.sealwire.response");
+    table.both(
+        "200 text/event-stream",
+        "200 application/vnd.sealwire.response",
+    );
 
     let mut splitter = Splitter::new(1 << 20);
     let mut answer = String::new();
@@ -271,6 +287,8 @@ async fn summary(
         println!("plaintext FOUND in what the relay saw");
         return Err(failed("the relay saw plaintext"));
     }
-    println!("plaintext no word of four letters or more of question or answer is in what the relay saw");
+    println!(
+        "plaintext no word of four letters or more of question or answer is in what the relay saw"
+    );
     Ok(())
 }

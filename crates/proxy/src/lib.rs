@@ -109,7 +109,9 @@ impl ProxyConfig {
 #[non_exhaustive]
 pub enum StartError {
     /// The address is not loopback.
-    #[error("{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted")]
+    #[error(
+        "{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted"
+    )]
     NotLoopback(SocketAddr),
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]

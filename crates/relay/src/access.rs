@@ -18,7 +18,11 @@ impl Access {
             .iter()
             .map(|key| {
                 let hash = digest(key.as_bytes());
-                let name: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+                let name: String = hash
+                    .iter()
+                    .take(4)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
                 (hash, name)
             })
             .collect();
@@ -32,7 +36,10 @@ impl Access {
         }
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let key = match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")),
+            (Some(value), None) => value
+                .to_str()
+                .ok()
+                .and_then(|text| text.strip_prefix("Bearer ")),
             _ => None,
         };
         key.and_then(|key| self.accepted.get(&digest(key.trim().as_bytes())))
