@@ -15,9 +15,11 @@
 )]
 
 extern crate alloc;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "futures"))]
 extern crate std;
 
+#[cfg(feature = "futures")]
+pub mod adapter;
 pub mod bundle;
 pub mod client;
 mod codec;
