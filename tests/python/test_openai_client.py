@@ -131,23 +131,16 @@ def test_dead_instance(own_system):
 
 def test_instance_that_dies_in_an_answer(own_system):
     got = []
-    # The answer has begun, so no status can tell: the connection breaks, or an error event comes. Never a clean end.
-    with pytest.raises(Exception) as caught:
+    # The answer has begun, so no status can tell: an error event comes. Never a clean end.
+    with pytest.raises(openai.APIError):
         for chunk in client(own_system.base_url).chat.completions.create(
             model=MODEL, messages=ASKED, stream=True
         ):
             got.append(chunk)
             if len(got) == 5:
                 own_system.instance.kill()
-    assert isinstance(caught.value, openai.APIError) or broken_transport(caught.value), repr(caught.value)
     assert len(got) >= 5
     assert not any(choice.finish_reason for chunk in got for choice in chunk.choices)
-
-
-def broken_transport(error):
-    """The package lets an error of its HTTP library through while a stream is read."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    return bool(kinds & {"RemoteProtocolError", "ReadError"})
 
 
 def test_dead_upstream(own_system):
