@@ -7,6 +7,9 @@ use crate::env::{has_cargo_subcommand, root};
 use crate::report::{Outcome, Report};
 use crate::run::{cargo, status};
 
+/// Flags for libFuzzer: inputs of a full frame's order of size from the start, and its counts at the end.
+const FLAGS: [&str; 3] = ["-max_len=4096", "-len_control=0", "-print_final_stats=1"];
+
 const USAGE: &str = "usage: cargo xtask fuzz [--seconds N] [TARGET ..]";
 
 pub(crate) fn run(args: &[String]) -> ExitCode {
@@ -53,11 +56,8 @@ fn one(target: &str, seconds: u32) -> Outcome {
     if root().join(&seeds).is_dir() {
         command.arg(seeds);
     }
-    command.args([
-        "--",
-        &format!("-max_total_time={seconds}"),
-        "-print_final_stats=1",
-    ]);
+    command.arg("--").args(FLAGS);
+    command.arg(format!("-max_total_time={seconds}"));
     // The sanitizers are unstable flags of the compiler; a stable toolchain takes them with this variable.
     command.env("RUSTC_BOOTSTRAP", "1");
     status(command)
