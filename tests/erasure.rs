@@ -167,15 +167,7 @@ fn keys_are_erased_when_the_protocol_says_so() {
     let (_sealer, wait) = start(&mut h1);
     let mut h2 = Vec::new();
     let request = parse_h1(&h1).unwrap();
-    let accepted = server::accept(
-        &mut ring,
-        request,
-        &context().encode(),
-        &Limits::default(),
-        NOW,
-        &mut h2,
-    )
-    .unwrap();
+    let accepted = accept(&mut ring, request, &mut h2).unwrap();
     let ResponseProgress::Done { .. } = wait.read(&h2).unwrap() else {
         panic!("H2 is whole")
     };
