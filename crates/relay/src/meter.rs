@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN, TAG_LEN};
-use sealwire::handshake::{ParsedRequest, transcript};
+use sealwire::handshake::{ParsedRequest, h2_len, transcript};
 use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
@@ -195,9 +195,4 @@ fn after_header(header: &[u8]) -> State {
         },
         Some(header) => State::Skip(header.body_len),
     }
-}
-
-/// Bytes of H2 (protocol.md section 5.1): version, flags, ciphertext, confirm2.
-const fn h2_len(suite: Suite) -> usize {
-    2 + suite.ciphertext_len() + 32
 }
