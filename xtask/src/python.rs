@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::env::{find_program, root, target_dir};
 use crate::report::{Outcome, Report};
-use crate::run::{all, cargo_locked, command, status, watch};
+use crate::run::{Output, all, cargo_locked, command, status, watch};
 
 const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
@@ -90,7 +90,7 @@ fn client() -> Outcome {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SEALWIRE_BIN", target_dir().join("debug").join(binary));
     let mut last = String::new();
-    let outcome = watch(pytest, |line| {
+    let outcome = watch(pytest, Output::Stdout, |line| {
         if !line.is_empty() {
             last = line.trim_matches(['=', ' ']).to_owned();
         }

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,30 +92,55 @@ pub(crate) fn all(commands: impl IntoIterator<Item = Command>) -> Outcome {
     Outcome::passed()
 }
 
-/// Runs a command, passes its output through line by line and hands each line of its standard output to `see`.
-pub(crate) fn watch(mut command: Command, mut see: impl FnMut(&str)) -> Outcome {
+/// Which of a command's outputs to watch; the other one is passed through untouched.
+#[derive(Clone, Copy)]
+pub(crate) enum Output {
+    /// What it prints.
+    Stdout,
+    /// What it complains of.
+    Stderr,
+}
+
+/// Runs a command, passes its output through line by line and hands each line of the watched one to `see`.
+pub(crate) fn watch(mut command: Command, output: Output, mut see: impl FnMut(&str)) -> Outcome {
     announce(&command);
-    let mut child = match command.stdout(Stdio::piped()).spawn() {
+    match output {
+        Output::Stdout => command.stdout(Stdio::piped()),
+        Output::Stderr => command.stderr(Stdio::piped()),
+    };
+    let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Outcome::Failed(error.to_string()),
     };
-    if let Some(stdout) = child.stdout.take() {
-        let mut reader = BufReader::new(stdout);
-        let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|read| read > 0)
-        {
-            let text = String::from_utf8_lossy(&line);
-            print!("{text}");
-            see(text.trim_end());
-            line.clear();
+    match output {
+        Output::Stdout => {
+            let lines = child.stdout.take();
+            pass_lines(lines, |line| print!("{line}"), &mut see);
+        }
+        Output::Stderr => {
+            let lines = child.stderr.take();
+            pass_lines(lines, |line| eprint!("{line}"), &mut see);
         }
     }
     match child.wait() {
         Ok(status) if status.success() => Outcome::passed(),
         Ok(status) => Outcome::Failed(status.to_string()),
         Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+fn pass_lines(from: Option<impl Read>, pass: impl Fn(&str), see: &mut impl FnMut(&str)) {
+    let Some(from) = from else { return };
+    let mut reader = BufReader::new(from);
+    let mut line = Vec::new();
+    while reader
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
+        let text = String::from_utf8_lossy(&line);
+        pass(&text);
+        see(text.trim_end());
+        line.clear();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
-use crate::run::{all, cargo, cargo_locked, status, watch};
+use crate::run::{Output, all, cargo, cargo_locked, status, watch};
 use crate::{examples, python, rules};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
@@ -36,9 +36,10 @@ pub(crate) fn run() -> ExitCode {
         ))
     });
     report.step("documentation", || {
-        let mut command = cargo_locked("doc", &["--workspace", "--no-deps"]);
-        command.env("RUSTDOCFLAGS", "-D warnings");
-        status(command)
+        documentation(&["--workspace", "--no-deps"])
+    });
+    report.step("documentation of the core with all features", || {
+        documentation(&["--package", "sealwire", "--no-deps", "--all-features"])
     });
     report.step("tests and doctests", tests);
     rules::steps(&mut report);
@@ -47,11 +48,26 @@ pub(crate) fn run() -> ExitCode {
     report.finish()
 }
 
+/// `cargo doc` without a warning, be it rustdoc's or cargo's own.
+fn documentation(args: &[&str]) -> Outcome {
+    let mut command = cargo_locked("doc", args);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    let mut warnings = 0_u32;
+    let outcome = watch(command, Output::Stderr, |line| {
+        warnings += u32::from(line.starts_with("warning"));
+    });
+    match outcome {
+        Outcome::Passed(_) if warnings > 0 => Outcome::Failed(format!("{warnings} warnings")),
+        other => other,
+    }
+}
+
 /// `cargo test`, with what its runners counted.
 fn tests() -> Outcome {
     let mut sum = Counted::default();
     let outcome = watch(
         cargo_locked("test", &["--workspace", "--no-fail-fast"]),
+        Output::Stdout,
         |line| sum.add(line),
     );
     match outcome {
