@@ -166,7 +166,11 @@ fn modulus_check(kem_key: &[u8]) -> bool {
 fn verify(bundle: Bundle, policy: &Policy) {
     let (not_before, not_after) = bundle.window();
     let now = policy.absolute.unwrap_or_else(|| {
-        let edge = if policy.now < 0 { not_before } else { not_after };
+        let edge = if policy.now < 0 {
+            not_before
+        } else {
+            not_after
+        };
         edge.saturating_add_signed(i64::from(policy.now))
     });
     let suites: Vec<Suite> = policy.suites.iter().map(|x| fixture::suite(*x)).collect();
@@ -224,4 +228,3 @@ fn verify(bundle: Bundle, policy: &Policy) {
         Err(error) => assert_eq!(Some(error.code()), expected),
     }
 }
-

@@ -126,7 +126,9 @@ fn run(state: &mut State, input: &Input) {
                 return;
             };
             let same = h1.starts_with(&state.h1) && context == original_context;
-            let code = accept(state, request, &context).err().map(|error| error.code());
+            let code = accept(state, request, &context)
+                .err()
+                .map(|error| error.code());
             if same {
                 assert_eq!(code, None);
                 return;
@@ -169,7 +171,9 @@ fn run(state: &mut State, input: &Input) {
             let Ok(Some(request)) = read(&h1, &input.sizes) else {
                 panic!("a whole H1 with a sound head");
             };
-            let code = accept(state, request, &context).err().map(|error| error.code());
+            let code = accept(state, request, &context)
+                .err()
+                .map(|error| error.code());
             let kem = PROVIDER.kem(suite).unwrap();
             let expected = match Context::parse(&context) {
                 Err(_) => Some("bad-context"),
@@ -194,7 +198,9 @@ fn read(bytes: &[u8], sizes: &[u8]) -> Result<Option<ParsedRequest>, Error> {
                 if have == bytes.len() {
                     break Ok(None);
                 }
-                let step = steps.next().map_or(bytes.len(), |size| usize::from(*size) + 1);
+                let step = steps
+                    .next()
+                    .map_or(bytes.len(), |size| usize::from(*size) + 1);
                 have = (have + step).min(bytes.len());
             }
             Ok(RequestProgress::Done { consumed, request }) => {
@@ -247,12 +253,15 @@ fn accept(state: &mut State, request: ParsedRequest, context: &[u8]) -> Result<(
         panic!("it was whole before");
     };
     let again = server::accept(&mut ring, request, context, &limits, NOW, &mut h2);
-    let expected = if single_use { "key-unknown" } else { "replayed" };
+    let expected = if single_use {
+        "key-unknown"
+    } else {
+        "replayed"
+    };
     assert_eq!(again.err().map(|error| error.code()), Some(expected));
     if result.is_ok() && h1 == state.h1 {
         fixture::coins(2);
-        let (_, _, wait): (_, _, AwaitResponse) =
-            fixture::start(&fixture::verified(&state.bundle));
+        let (_, _, wait): (_, _, AwaitResponse) = fixture::start(&fixture::verified(&state.bundle));
         let Ok(ResponseProgress::Done { .. }) = wait.read(&h2) else {
             panic!("the client takes H2");
         };

@@ -112,12 +112,7 @@ fuzz_target!(|input: Input| {
 });
 
 /// Whether H2 was taken; false if there is not enough of it.
-fn read(
-    mut wait: AwaitResponse,
-    bytes: &[u8],
-    sizes: &[u8],
-    state: &State,
-) -> Result<bool, Error> {
+fn read(mut wait: AwaitResponse, bytes: &[u8], sizes: &[u8], state: &State) -> Result<bool, Error> {
     let mut have = 0;
     let mut steps = sizes.iter();
     loop {
@@ -128,7 +123,9 @@ fn read(
                 if have == bytes.len() {
                     return Ok(false);
                 }
-                let step = steps.next().map_or(bytes.len(), |size| usize::from(*size) + 1);
+                let step = steps
+                    .next()
+                    .map_or(bytes.len(), |size| usize::from(*size) + 1);
                 have = (have + step).min(bytes.len());
                 wait = next;
             }

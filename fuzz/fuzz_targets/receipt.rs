@@ -15,7 +15,10 @@ static IDENTITY: LazyLock<IdentityKey> = LazyLock::new(fixture::identity);
 #[derive(Arbitrary, Debug)]
 enum Input {
     Bytes(Vec<u8>),
-    Padded { head: Vec<u8>, fill: u8 },
+    Padded {
+        head: Vec<u8>,
+        fill: u8,
+    },
     Signed(Fields, Vec<Mutation>),
     /// Receipts of one stream, some of them wrong.
     Stream(Vec<(Fields, Wrong)>),
@@ -103,7 +106,10 @@ fn parse(bytes: &[u8]) {
         Ok(receipt) => {
             assert_eq!(receipt.sign(&IDENTITY)[..154], bytes[..154]);
             let real = Receipt::verify(&PROVIDER.verification, &identity, bytes);
-            assert!(real.is_ok_and(|real| real == receipt) || real.is_err_and(|error| error.code() == "receipt-signature"));
+            assert!(
+                real.is_ok_and(|real| real == receipt)
+                    || real.is_err_and(|error| error.code() == "receipt-signature")
+            );
         }
         Err(error) => {
             assert_eq!(error.code(), "bad-receipt");
@@ -118,13 +124,8 @@ fn parse(bytes: &[u8]) {
 
 fn stream(receipts: &[(Fields, Wrong)]) {
     let context = fixture::context();
-    let mut checker = ReceiptChecker::new(
-        IDENTITY.public_key(),
-        [4; 32],
-        [5; 32],
-        [6; 32],
-        &context,
-    );
+    let mut checker =
+        ReceiptChecker::new(IDENTITY.public_key(), [4; 32], [5; 32], [6; 32], &context);
     let mut next = 0;
     let mut ended = false;
     for (fields, wrong) in receipts.iter().take(16) {

@@ -131,11 +131,7 @@ pub fn stream(opener: &mut Opener, wire: &[u8], fragments: &Fragments<'_>) -> Ou
 }
 
 /// Opens until input is needed; returns how much.
-fn drain(
-    opener: &mut Opener,
-    buffer: &mut Vec<u8>,
-    outcome: &mut Outcome,
-) -> Result<usize, Error> {
+fn drain(opener: &mut Opener, buffer: &mut Vec<u8>, outcome: &mut Outcome) -> Result<usize, Error> {
     loop {
         let have = buffer.len();
         let opened = opener.open(buffer)?;
@@ -162,13 +158,7 @@ fn drain(
 
 /// A dead opener says the same again, whatever it is asked.
 fn dead(opener: &mut Opener, error: Error) {
-    let mut frame = [
-        &[1, 0, 0, 21][..],
-        b"x",
-        &[1, 0, 0, 1],
-        &[0; 16],
-    ]
-    .concat();
+    let mut frame = [&[1, 0, 0, 21][..], b"x", &[1, 0, 0, 1], &[0; 16]].concat();
     let copy = frame.clone();
     assert_eq!(opener.open(&mut frame).err(), Some(error));
     assert_eq!(opener.open_message(&mut frame).err(), Some(error));
@@ -178,10 +168,7 @@ fn dead(opener: &mut Opener, error: Error) {
 }
 
 /// Opens each message by itself, then the end of input.
-pub fn messages<'a>(
-    opener: &mut Opener,
-    messages: impl IntoIterator<Item = &'a [u8]>,
-) -> Outcome {
+pub fn messages<'a>(opener: &mut Opener, messages: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut fed = 0;
     for message in messages {

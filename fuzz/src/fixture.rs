@@ -5,8 +5,8 @@ use sealwire::crypto::{Secret, Verification, VerifySignature};
 use sealwire::server::{KeyRing, KeyRingConfig, Now};
 use sealwire::testing::{COINS_PROVIDER, set_coins};
 use sealwire::{
-    Bundle, BundlePolicy, Context, CryptoError, CryptoProvider, IdentityKey, IdentityTrust,
-    Sealer, Suite, VerifiedBundle, rustcrypto,
+    Bundle, BundlePolicy, Context, CryptoError, CryptoProvider, IdentityKey, IdentityTrust, Sealer,
+    Suite, VerifiedBundle, rustcrypto,
 };
 
 pub const PROVIDER: &CryptoProvider = &COINS_PROVIDER;

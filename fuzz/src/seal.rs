@@ -55,7 +55,11 @@ pub enum Policy {
 #[derive(Arbitrary, Clone, Debug)]
 pub enum End {
     Finish(Bytes),
-    Fail { code: u16, message: String, repeat: u8 },
+    Fail {
+        code: u16,
+        message: String,
+        repeat: u8,
+    },
 }
 
 /// What the script sealed.
@@ -70,7 +74,10 @@ pub struct Sealed {
 impl Sealed {
     /// All that the receiver must get.
     pub fn events(&self) -> Vec<Ev> {
-        self.frames.iter().filter_map(|(_, ev)| ev.clone()).collect()
+        self.frames
+            .iter()
+            .filter_map(|(_, ev)| ev.clone())
+            .collect()
     }
 }
 
@@ -84,13 +91,11 @@ impl Script {
     }
 
     fn limits(&self) -> Limits {
-        Limits::DEFAULT
-            .with_max_pad_bytes(u64::MAX)
-            .with_schedule(
-                u32::from(self.epoch_frames).max(1),
-                self.max_frames(),
-                u32::MAX,
-            )
+        Limits::DEFAULT.with_max_pad_bytes(u64::MAX).with_schedule(
+            u32::from(self.epoch_frames).max(1),
+            self.max_frames(),
+            u32::MAX,
+        )
     }
 
     /// The receiver of what [`Script::run`] seals.
@@ -222,7 +227,13 @@ impl Run {
     }
 
     /// `got` came with `out` appended; the model says `expected` and where the wire ends.
-    fn settle(&mut self, got: Result<(), Error>, out: &[u8], expected: Result<(), Error>, end: usize) {
+    fn settle(
+        &mut self,
+        got: Result<(), Error>,
+        out: &[u8],
+        expected: Result<(), Error>,
+        end: usize,
+    ) {
         assert_eq!(got, expected);
         self.sealed.wire.extend_from_slice(out);
         assert_eq!(self.sealed.wire.len(), end, "frames of another length");
@@ -349,7 +360,10 @@ impl Run {
             None => self.content_frame(content, &mut end),
         };
         if expected.is_err() && expected != Err(Error::Exhausted) {
-            assert_eq!(out, before, "an error that changes nothing has changed the buffer");
+            assert_eq!(
+                out, before,
+                "an error that changes nothing has changed the buffer"
+            );
         }
         assert_eq!(got, expected.map(|()| needed));
         let used = expected.map_or(0, |()| needed);
