@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use sealwire::testing::{self, NULL_PROVIDER};
 use sealwire_fuzz::drive::{self, Fragments};
 use sealwire_fuzz::model;
-use sealwire_fuzz::wire::{FrameSpec, Receiver, wire};
+use sealwire_fuzz::wire::{FrameSpec, Receiver, messages, wire};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -16,15 +16,21 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
+    let opener = || {
+        testing::opener(
+            &NULL_PROVIDER,
+            &input.receiver.limits(),
+            input.receiver.half(),
+            [0; 32],
+            input.receiver.c2s.then_some([1; 32]),
+        )
+        .unwrap()
+    };
     let wire = wire(&input.frames);
-    let mut opener = testing::opener(
-        &NULL_PROVIDER,
-        &input.receiver.limits(),
-        input.receiver.half(),
-        [0; 32],
-        input.receiver.c2s.then_some([1; 32]),
-    )
-    .unwrap();
-    let got = drive::stream(&mut opener, &wire, &Fragments::Sizes(&input.sizes));
+    let got = drive::stream(&mut opener(), &wire, &Fragments::Sizes(&input.sizes));
     assert_eq!(got, model::receive(&input.receiver, &wire));
+
+    let messages = messages(&input.frames);
+    let got = drive::messages(&mut opener(), messages.iter().map(Vec::as_slice));
+    assert_eq!(got, model::receive_messages(&input.receiver, &messages));
 });

@@ -5,20 +5,25 @@ use crate::wire::Receiver;
 
 /// What a receiver must release for these bytes and then the end of input, and with which error it ends.
 pub fn receive(receiver: &Receiver, wire: &[u8]) -> Outcome {
-    let mut state = Model {
-        receiver,
-        seq: 0,
-        bytes: 0,
-        pad_bytes: 0,
-        empty: 0,
-        updated: false,
-        switched: false,
-        events: Vec::new(),
-    };
+    let mut state = Model::new(receiver);
     let error = state.run(wire).err();
     Outcome {
         events: state.events,
         error,
+    }
+}
+
+/// The same for messages, each of which must be exactly one frame (section 9).
+pub fn receive_messages(receiver: &Receiver, messages: &[Vec<u8>]) -> Outcome {
+    let mut state = Model::new(receiver);
+    let result = messages
+        .iter()
+        .try_for_each(|message| state.message(message));
+    let ended = state.events.last().is_some_and(Ev::is_end);
+    let end = if ended { Ok(()) } else { Err("truncated") };
+    Outcome {
+        error: result.and(end).err(),
+        events: state.events,
     }
 }
 
@@ -38,6 +43,41 @@ fn u24(bytes: &[u8]) -> usize {
 }
 
 impl Model<'_> {
+    fn new(receiver: &Receiver) -> Model<'_> {
+        Model {
+            receiver,
+            seq: 0,
+            bytes: 0,
+            pad_bytes: 0,
+            empty: 0,
+            updated: false,
+            switched: false,
+            events: Vec::new(),
+        }
+    }
+
+    fn message(&mut self, message: &[u8]) -> Result<(), &'static str> {
+        if self.events.last().is_some_and(Ev::is_end) && !message.is_empty() {
+            return Err("trailing-data");
+        }
+        let Some([frame_type, length @ ..]) = message.first_chunk::<4>() else {
+            return Err("bad-frame-length");
+        };
+        let range = match frame_type {
+            1 => 20..=16_404,
+            2 => 17..=528,
+            _ => return Err("bad-frame-type"),
+        };
+        if !range.contains(&u24(length)) || message.len() != 4 + u24(length) {
+            return Err("bad-frame-length");
+        }
+        match self.run(message) {
+            // Nothing follows within the message; the half goes on.
+            Err("truncated") => Ok(()),
+            result => result,
+        }
+    }
+
     fn run(&mut self, mut wire: &[u8]) -> Result<(), &'static str> {
         loop {
             if self.events.last().is_some_and(Ev::is_end) {

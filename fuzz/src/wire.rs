@@ -139,6 +139,22 @@ pub fn wire(frames: &[FrameSpec]) -> Vec<u8> {
     out
 }
 
+/// Each frame by itself.
+pub fn messages(frames: &[FrameSpec]) -> Vec<Vec<u8>> {
+    let mut size = 0;
+    let mut all = Vec::new();
+    for frame in frames {
+        if size > MAX_WIRE {
+            break;
+        }
+        let mut out = Vec::new();
+        frame.write(&mut out);
+        size += out.len();
+        all.push(out);
+    }
+    all
+}
+
 /// A receiver's parameters, small enough that every bound is reached.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Receiver {
