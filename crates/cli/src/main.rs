@@ -1,2 +1,52 @@
-//! The sealwire binary.
-fn main() {}
+//! The `sealwire` binary.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sealwire_cli::{demo, demo_model, instance, proxy};
+use sealwire_http::net::stop_signal;
+use sealwire_relay::args as relay;
+
+#[derive(Parser)]
+#[command(
+    name = "sealwire",
+    version,
+    about = "End-to-end sealed streaming for confidential AI inference"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Beside the model server: opens sealed requests and seals the answers
+    Instance(instance::InstanceArgs),
+    /// In between: routes and meters what it cannot read
+    Relay(relay::RelayArgs),
+    /// On your machine: an OpenAI-compatible server that seals what it forwards
+    Proxy(proxy::ProxyArgs),
+    /// All three on loopback and one question: what the application sees beside what the relay sees
+    Demo(demo::DemoArgs),
+    /// A small OpenAI-compatible server with canned answers
+    DemoModel(demo_model::DemoModelArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
+        Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Demo(args) => demo::run(args).await.map_err(Into::into),
+        Command::DemoModel(args) => demo_model::run(args, stop_signal()).await.map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealwire: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

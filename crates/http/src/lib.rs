@@ -1,1 +1,29 @@
-//! sealwire http
+//! The HTTP carriage of sealwire (`spec/http.md`): everything that a client, a relay and an instance must agree on around the protocol itself.
+//!
+//! The modules outside [`net`] hold no socket, read no clock and start no task, so they compile for any target with `std`:
+//!
+//! * [`carriage`]: paths, header fields, media types, the context header;
+//! * [`problem`]: the closed list of relay-plane errors, as RFC 9457 problem documents;
+//! * [`discovery`]: the JSON of bundle discovery and of an instance's description;
+//! * [`message`]: RFC 9292 binary HTTP of indeterminate length, bounded and incremental;
+//! * [`inner`]: what the sealed request head may carry, and the two fields that sealwire adds;
+//! * [`pacing`]: coalescing and constant rate, with time as an argument;
+//! * [`sse`]: splitting of server-sent events;
+//! * [`json_body`]: the top level of an API request's JSON;
+//! * [`sealed`]: from frames to the pieces of a sealed message;
+//! * [`openai`]: the error and list shapes of the OpenAI API.
+//!
+//! The feature `net` adds the server loop and the client on tokio and hyper.
+
+pub mod carriage;
+pub mod discovery;
+pub mod inner;
+pub mod json_body;
+pub mod message;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod openai;
+pub mod pacing;
+pub mod problem;
+pub mod sealed;
+pub mod sse;

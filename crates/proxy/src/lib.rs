@@ -1,1 +1,143 @@
-//! sealwire proxy
+//! The proxy: an OpenAI-compatible server on the user's own machine that seals every request before it leaves.
+//!
+//! ```text
+//! app --HTTP--> proxy --H1, frames--> relay --> instance
+//!                 ^ verifies the bundle, seals the request, opens the answer, checks the receipts
+//! ```
+//!
+//! [`start`] serves until the returned [`Server`] is dropped or shut down. Errors of the relay plane become errors of the API, never model output;
+//! nothing is ever sent unsealed; a streamed answer that breaks is aborted, not ended.
+
+mod answer;
+mod attempt;
+mod bundles;
+mod error;
+mod handler;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwire::client::EarlyData;
+use sealwire::{CryptoProvider, IdentityTrust, Suite};
+use sealwire_http::inner::PaddingWish;
+pub use sealwire_http::net::Server;
+use sealwire_http::net::{BaseUrl, HttpClient, ServerLimits};
+
+/// Settings of a proxy.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// Where applications reach it.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be other than loopback: whoever reaches the port can then use it, unencrypted.
+    pub allow_remote: bool,
+    /// The relay.
+    pub relay: BaseUrl,
+    /// Which instances are trusted.
+    pub trust: IdentityTrust,
+    /// The key that the relay asks for.
+    pub relay_key: Option<String>,
+    /// Hands the application's own key to the relay if there is no `relay_key`. The relay is not trusted: give it no key that is worth something elsewhere.
+    pub forward_key: bool,
+    /// Whether the request leaves before the instance has answered the handshake.
+    pub early_data: EarlyData,
+    /// Takes single-use bundles only.
+    pub single_use: bool,
+    /// Suites it accepts, the preferred one first.
+    pub suites: Vec<Suite>,
+    /// What it asks of the instance's padding, and does itself.
+    pub padding: PaddingWish,
+    /// Goes to the relay in clear, in the context.
+    pub billing: Option<Vec<u8>>,
+    /// Bounds.
+    pub limits: ProxyLimits,
+}
+
+/// Bounds of a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// Bytes of an application's request.
+    pub request_bytes: usize,
+    /// Bytes of an answer that is not streamed.
+    pub answer_bytes: usize,
+    /// Attempts of one request.
+    pub attempts: u8,
+    /// Time for discovery and handshake, over all attempts.
+    pub handshake_time: Duration,
+    /// Longest silence while the application sends its request.
+    pub request_idle: Duration,
+    /// Longest silence of the relay after the handshake.
+    pub answer_idle: Duration,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 32 * 1_024 * 1_024,
+            answer_bytes: 64 * 1_024 * 1_024,
+            attempts: 3,
+            handshake_time: Duration::from_secs(4),
+            request_idle: Duration::from_secs(30),
+            answer_idle: Duration::from_secs(180),
+        }
+    }
+}
+
+impl ProxyConfig {
+    /// Defaults for this relay and trust, on loopback with a port of the system's choice.
+    #[must_use]
+    pub fn new(relay: BaseUrl, trust: IdentityTrust) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allow_remote: false,
+            relay,
+            trust,
+            relay_key: None,
+            forward_key: false,
+            early_data: EarlyData::Allow,
+            single_use: false,
+            suites: Suite::ALL.to_vec(),
+            padding: PaddingWish::None,
+            billing: None,
+            limits: ProxyLimits::default(),
+        }
+    }
+}
+
+/// Why a proxy does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is not loopback.
+    #[error("{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// Starts a proxy. The relay need not be up yet.
+///
+/// # Errors
+///
+/// [`StartError`].
+pub async fn start(
+    config: ProxyConfig,
+    provider: CryptoProvider,
+    client: HttpClient,
+) -> Result<Server, StartError> {
+    let listen = config.listen;
+    if !config.allow_remote && !listen.ip().is_loopback() {
+        return Err(StartError::NotLoopback(listen));
+    }
+    let handler = Arc::new(handler::Proxy::new(config, provider, client));
+    Server::start(listen, ServerLimits::default(), handler)
+        .await
+        .map_err(|error| StartError::Listen(listen, error))
+}
+
+fn unix_now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,1 +1,149 @@
-//! sealwire relay
+//! The relay: routes and meters sealed requests that it cannot read.
+//!
+//! ```text
+//! client --context, H1, frames--> relay --the same bytes--> instance
+//!        <--------H2, frames-----       <------------------
+//!                                   |
+//!                                   +-- reads label and bundle id, to route; PUBLIC frames, to bill
+//! ```
+//!
+//! It links no KEM, no AEAD and no provider: SHA-256 and Ed25519 verification are all that metering needs. What passes through is not changed and
+//! never waits for the meter. [`start`] serves until the returned [`Relay`] is dropped or shut down.
+
+mod access;
+#[cfg(feature = "cli")]
+pub mod args;
+mod forward;
+mod handler;
+mod ledger;
+mod meter;
+mod registry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
+
+/// Settings of a relay.
+#[derive(Clone)]
+pub struct RelayConfig {
+    /// Where clients reach it.
+    pub listen: SocketAddr,
+    /// Its instances.
+    pub instances: Vec<BaseUrl>,
+    /// The keys that it accepts; none is asked for if there are none.
+    pub api_keys: Vec<String>,
+    /// Bounds.
+    pub limits: RelayLimits,
+}
+
+/// Bounds of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayLimits {
+    /// Bytes of a sealed request.
+    pub request_bytes: u64,
+    /// Streams at a time; more are answered `busy`.
+    pub streams: usize,
+    /// Longest time for H1 to arrive.
+    pub handshake_time: Duration,
+    /// Longest time for an instance's answer to begin.
+    pub instance_time: Duration,
+    /// Longest silence in either direction.
+    pub idle: Duration,
+    /// Time between two looks at a healthy instance.
+    pub poll_interval: Duration,
+    /// Time between two tries to reach one that is down.
+    pub retry_interval: Duration,
+}
+
+impl Default for RelayLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 128 * 1_024 * 1_024,
+            streams: 4_096,
+            handshake_time: Duration::from_secs(10),
+            instance_time: Duration::from_secs(3),
+            idle: Duration::from_secs(180),
+            poll_interval: Duration::from_secs(5),
+            retry_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl RelayConfig {
+    /// Defaults for these instances, on loopback with a port of the system's choice.
+    #[must_use]
+    pub fn new(instances: Vec<BaseUrl>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            instances,
+            api_keys: Vec::new(),
+            limits: RelayLimits::default(),
+        }
+    }
+}
+
+/// Why a relay does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No instance.
+    #[error("a relay needs at least one --instance URL")]
+    NoInstance,
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// A running relay.
+#[derive(Debug)]
+pub struct Relay {
+    server: Server,
+    watchers: tokio::task::JoinSet<()>,
+}
+
+impl Relay {
+    /// The address it listens on, with the actual port.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Takes no more requests and lets those in progress end for at most `grace`.
+    pub async fn shut_down(self, grace: Duration) {
+        drop(self.watchers);
+        self.server.shut_down(grace).await;
+    }
+}
+
+/// Starts a relay. Its instances need not be up yet.
+///
+/// # Errors
+///
+/// [`StartError`].
+pub async fn start(config: RelayConfig, client: HttpClient) -> Result<Relay, StartError> {
+    if config.instances.is_empty() {
+        return Err(StartError::NoInstance);
+    }
+    let listen = config.listen;
+    let registry = Arc::new(registry::Registry::new(
+        config.instances.clone(),
+        client.clone(),
+        config.limits,
+    ));
+    let handler = Arc::new(handler::Handler::new(config, Arc::clone(&registry), client));
+    let server = Server::start(listen, ServerLimits::default(), handler)
+        .await
+        .map_err(|error| StartError::Listen(listen, error))?;
+    Ok(Relay {
+        server,
+        watchers: registry::watch(&registry),
+    })
+}
+
+fn unix_now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

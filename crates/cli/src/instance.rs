@@ -1,0 +1,118 @@
+//! `sealwire instance`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use sealwire::{Suite, rustcrypto};
+use sealwire_http::carriage::to_base64url;
+use sealwire_http::inner::PaddingWish;
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce};
+use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
+
+use crate::identity_file::{self, IdentityFileError};
+use crate::suites;
+
+/// Where evidence for the identity key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Evidence {
+    /// None: clients must pin the identity.
+    None,
+}
+
+/// Arguments of an instance.
+#[derive(Args, Debug, Clone)]
+pub struct InstanceArgs {
+    /// Where the relay reaches it; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The model server
+    #[arg(long, value_name = "URL")]
+    upstream: BaseUrl,
+    /// A model that it serves; repeat for more
+    #[arg(long = "model", value_name = "NAME", required = true)]
+    models: Vec<String>,
+    /// Where evidence comes from; `none` must be asked for by name
+    #[arg(long, value_enum)]
+    evidence: Option<Evidence>,
+    /// Keeps the identity key in a file (made if missing, mode 0600); only with --evidence none
+    #[arg(long, value_name = "FILE")]
+    identity_key: Option<PathBuf>,
+    /// A suite that it offers, 1 or 2; repeat for more [default: both]
+    #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
+    suites: Vec<Suite>,
+    /// The least padding of its answers: none, buckets, padme, constant
+    #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
+    padding: PaddingWish,
+    /// Most bytes of one request
+    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().request_bytes)]
+    max_request_bytes: usize,
+    /// Most streams at a time
+    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().streams)]
+    max_streams: usize,
+    /// Most header fields of a sealed request
+    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().head_fields)]
+    max_fields: usize,
+    /// Longest silence within a request, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_idle.as_secs())]
+    request_idle: u64,
+    /// Longest time for the model server to begin its answer, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_head_time.as_secs())]
+    upstream_timeout: u64,
+    /// Longest silence of the model server within an answer, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_idle.as_secs())]
+    upstream_idle: u64,
+}
+
+/// Why an instance does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstanceError {
+    /// There is no TEE here and nobody said that this is meant.
+    #[error("this machine offers no evidence for an identity key; to run without, say so with --evidence none, and pin the identity at the clients")]
+    NoEvidence,
+    /// The identity key.
+    #[error(transparent)]
+    Identity(#[from] IdentityFileError),
+    /// The instance itself.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Runs an instance until it is told to stop; prints its identity and where it listens.
+///
+/// # Errors
+///
+/// [`InstanceError`].
+pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(), InstanceError> {
+    if args.evidence != Some(Evidence::None) {
+        return Err(InstanceError::NoEvidence);
+    }
+    let provider = rustcrypto::provider();
+    let seed = match &args.identity_key {
+        Some(path) => identity_file::load_or_make(path, &provider)?,
+        None => identity_file::fresh(&provider)?,
+    };
+    let mut config = InstanceConfig::new(args.upstream, "");
+    config.listen = args.listen;
+    config.models = args.models;
+    config.suites = suites::or_all(&args.suites);
+    config.least_padding = args.padding;
+    config.limits = InstanceLimits {
+        streams: args.max_streams,
+        request_bytes: args.max_request_bytes,
+        head_fields: args.max_fields,
+        request_idle: Duration::from_secs(args.request_idle),
+        upstream_head_time: Duration::from_secs(args.upstream_timeout),
+        upstream_idle: Duration::from_secs(args.upstream_idle),
+        ..InstanceLimits::default()
+    };
+    let client = HttpClient::new(&ClientConfig::default());
+    let instance = start(config, provider, &seed, client).await?;
+    println!("identity {}", to_base64url(&instance.identity()));
+    announce(instance.address());
+    stop.await;
+    instance.shut_down(Duration::from_secs(10)).await;
+    Ok(())
+}

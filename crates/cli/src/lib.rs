@@ -1,0 +1,8 @@
+//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`demo_model`], [`demo`]. The relay's command line is in its own crate.
+
+pub mod demo;
+pub mod demo_model;
+pub mod identity_file;
+pub mod instance;
+pub mod proxy;
+pub mod suites;

@@ -1,0 +1,112 @@
+//! `sealwire proxy`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use sealwire::client::EarlyData;
+use sealwire::{IdentityTrust, Suite, rustcrypto};
+use sealwire_http::carriage::from_base64url;
+use sealwire_http::inner::PaddingWish;
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, secret_argument};
+use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
+
+use crate::suites;
+
+/// Whether requests leave before the instance has answered the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EarlyDataArg {
+    /// They do: no extra round trip; a request may then run once for each attempt.
+    Allow,
+    /// They wait: one round trip more; nothing runs before the instance has proven itself.
+    Never,
+}
+
+/// Arguments of a proxy.
+#[derive(Args, Clone)]
+#[command(group = ArgGroup::new("trust").required(true).args(["pins", "insecure_trust_relay"]))]
+pub struct ProxyArgs {
+    /// Where applications reach it; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Allows an address that is not loopback: whoever reaches the port can use it, unencrypted
+    #[arg(long)]
+    allow_remote: bool,
+    /// The relay
+    #[arg(long, value_name = "URL")]
+    relay: BaseUrl,
+    /// The identity of an instance to trust, as `sealwire instance` prints it; repeat for more
+    #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity)]
+    pins: Vec<[u8; 32]>,
+    /// Trusts whatever identity the relay names: the relay can then read everything. For development only
+    #[arg(long)]
+    insecure_trust_relay: bool,
+    /// The key that the relay asks for, or @FILE
+    #[arg(long, value_name = "KEY", value_parser = secret_argument)]
+    relay_key: Option<String>,
+    /// Without --relay-key: hands the application's own API key to the relay
+    #[arg(long)]
+    forward_key: bool,
+    /// Whether requests leave before the instance has answered the handshake
+    #[arg(long, value_enum, default_value = "allow")]
+    early_data: EarlyDataArg,
+    /// Takes single-use bundles only
+    #[arg(long)]
+    single_use: bool,
+    /// A suite that it accepts, 1 or 2, the preferred one first; repeat for more [default: both]
+    #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
+    suites: Vec<Suite>,
+    /// Padding of requests, and the wish for answers: none, buckets, padme, constant
+    #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
+    padding: PaddingWish,
+    /// A billing handle for the relay, in clear
+    #[arg(long, value_name = "TEXT")]
+    billing: Option<String>,
+    /// Most bytes of one request
+    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes)]
+    max_request_bytes: usize,
+    /// Time for discovery and handshake, over all attempts, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
+    handshake_timeout: u64,
+}
+
+fn parse_identity(text: &str) -> Result<[u8; 32], String> {
+    from_base64url(text)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| "an identity is 32 bytes as base64url without padding".to_owned())
+}
+
+/// Runs a proxy until it is told to stop, and prints where it listens.
+///
+/// # Errors
+///
+/// [`StartError`].
+pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    let trust = if args.insecure_trust_relay {
+        eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
+        IdentityTrust::insecure_trust_relay()
+    } else {
+        IdentityTrust::pinned(&args.pins)
+    };
+    let mut config = ProxyConfig::new(args.relay, trust);
+    config.listen = args.listen;
+    config.allow_remote = args.allow_remote;
+    config.relay_key = args.relay_key;
+    config.forward_key = args.forward_key;
+    config.early_data = match args.early_data {
+        EarlyDataArg::Allow => EarlyData::Allow,
+        EarlyDataArg::Never => EarlyData::Never,
+    };
+    config.single_use = args.single_use;
+    config.suites = suites::or_all(&args.suites);
+    config.padding = args.padding;
+    config.billing = args.billing.map(String::into_bytes);
+    config.limits.request_bytes = args.max_request_bytes;
+    config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
+    let client = HttpClient::new(&ClientConfig::default());
+    let proxy = start(config, rustcrypto::provider(), client).await?;
+    announce(proxy.address());
+    stop.await;
+    proxy.shut_down(Duration::from_secs(10)).await;
+    Ok(())
+}

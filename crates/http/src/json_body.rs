@@ -1,0 +1,156 @@
+//! The JSON body of an API request: read at its top level only, every value kept to the byte, doubled names refused.
+//!
+//! What proxy and instance check must be what the model server reads. Parsers differ on which of two equal names counts, so a body with two is refused.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The top-level members of a JSON object, in order.
+#[derive(Debug)]
+pub struct JsonBody<'a>(Vec<(String, &'a RawValue)>);
+
+/// The request's body is not a JSON object, or names a member twice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the request's body must be one JSON object whose names are unique")]
+pub struct NotAnObject;
+
+impl<'a> JsonBody<'a> {
+    /// Parses a whole body.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnObject`].
+    pub fn parse(json: &'a [u8]) -> Result<Self, NotAnObject> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let members = deserializer
+            .deserialize_map(Members)
+            .map_err(|_| NotAnObject)?;
+        deserializer.end().map_err(|_| NotAnObject)?;
+        let mut seen = HashSet::new();
+        if members.iter().all(|(name, _)| seen.insert(name.as_str())) {
+            Ok(Self(members))
+        } else {
+            Err(NotAnObject)
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, value)| value.get())
+    }
+
+    /// The `model` member, if it is a string.
+    #[must_use]
+    pub fn model(&self) -> Option<String> {
+        serde_json::from_str(self.get("model")?).ok()
+    }
+
+    /// Whether `stream` is true.
+    #[must_use]
+    pub fn wants_stream(&self) -> bool {
+        self.get("stream")
+            .is_some_and(|value| serde_json::from_str(value).unwrap_or(false))
+    }
+
+    /// The body with `stream_options.include_usage` set, or `None` if the client asked for it itself.
+    #[must_use]
+    pub fn with_usage_asked(&self) -> Option<Vec<u8>> {
+        let options = self.get("stream_options").filter(|value| *value != "null");
+        let mut map: serde_json::Map<String, serde_json::Value> = match options {
+            // Not an object: left to the model server to refuse.
+            Some(options) => serde_json::from_str(options).ok()?,
+            None => serde_json::Map::new(),
+        };
+        if map.get("include_usage") == Some(&serde_json::Value::Bool(true)) {
+            return None;
+        }
+        map.insert("include_usage".to_owned(), true.into());
+        let options = serde_json::Value::Object(map).to_string();
+        let mut out = String::from("{");
+        for (name, value) in self.0.iter().filter(|(name, _)| name != "stream_options") {
+            out.push_str(&serde_json::Value::from(name.as_str()).to_string());
+            out.push(':');
+            out.push_str(value.get());
+            out.push(',');
+        }
+        out.push_str("\"stream_options\":");
+        out.push_str(&options);
+        out.push('}');
+        Some(out.into_bytes())
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            members.push(entry);
+        }
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_kept_to_the_byte() {
+        let json = br#"{"z": 1.10, "model":"m", "a": {"y":1,"x":123456789012345678901234567890}, "stream":true}"#;
+        let body = JsonBody::parse(json).expect("an object");
+        assert_eq!(body.model().as_deref(), Some("m"));
+        assert!(body.wants_stream());
+        let out = String::from_utf8(body.with_usage_asked().expect("changed")).expect("UTF-8");
+        assert_eq!(
+            out,
+            r#"{"z":1.10,"model":"m","a":{"y":1,"x":123456789012345678901234567890},"stream":true,"stream_options":{"include_usage":true}}"#
+        );
+    }
+
+    #[test]
+    fn options_of_the_client_stay() {
+        let ask = |json: &str| {
+            JsonBody::parse(json.as_bytes())
+                .expect("an object")
+                .with_usage_asked()
+                .map(|out| String::from_utf8(out).expect("UTF-8"))
+        };
+        assert_eq!(ask(r#"{"stream_options":{"include_usage":true}}"#), None);
+        assert_eq!(
+            ask(r#"{"stream_options":{"include_usage":false,"x":1}}"#).as_deref(),
+            Some(r#"{"stream_options":{"include_usage":true,"x":1}}"#)
+        );
+        assert_eq!(
+            ask(r#"{"stream_options":null}"#).as_deref(),
+            Some(r#"{"stream_options":{"include_usage":true}}"#)
+        );
+        assert_eq!(ask(r#"{"stream_options":7}"#), None);
+    }
+
+    #[test]
+    fn doubled_names_and_other_shapes_are_refused() {
+        for bad in [
+            r#"{"model":"a","model":"b"}"#,
+            r#"{"model":"a","mod\u0065l":"b"}"#,
+            "[]",
+            "",
+            "{} {}",
+            "{",
+        ] {
+            assert!(JsonBody::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

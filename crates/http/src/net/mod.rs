@@ -1,0 +1,24 @@
+//! Sockets: bodies, the server loop, the client and the timer, on tokio and hyper.
+//!
+//! HTTP/1.1 and HTTP/2 with prior knowledge, both directions streaming. There is no TLS here: a connector can be handed to [`HttpClient::with_connector`].
+
+mod base_url;
+mod body;
+mod client;
+mod process;
+mod reply;
+mod server;
+mod timer;
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use body::{
+    Body, BodyError, BodySender, Closed, ReadError, channel, discard, empty, full, next_data,
+    next_data_by, read_all,
+};
+pub use client::{ClientConfig, ClientError, HttpClient};
+pub use process::{announce, secret_argument, stop_signal};
+pub use reply::{json, problem, problem_with_status, text};
+pub use server::{Handler, Server, ServerLimits};
+pub use timer::TokioTimer;
+
+pub use hyper::body::Incoming;

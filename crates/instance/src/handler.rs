@@ -1,0 +1,213 @@
+//! The HTTP side of an instance: discovery, health, and the door of sealed requests.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::{Method, Request, Response, StatusCode};
+use sealwire::handshake::{ParsedRequest, RequestProgress};
+use sealwire::{Context, Error, Limits, RelayCode};
+use sealwire_http::carriage::{
+    BUNDLES_PATH, HEALTH_PATH, INSTANCE_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, check_media_type,
+    context_bytes, response_headers, to_base64url,
+};
+use sealwire_http::discovery::{BundleQuery, InstanceInfo, bundles_to_json};
+use sealwire_http::net::{
+    Body, HttpClient, Incoming, ReadError, channel, discard, json, next_data_by, problem,
+    problem_with_status, text,
+};
+use sealwire_http::problem::Problem;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::InstanceConfig;
+use crate::keys::Keys;
+use crate::stream::{self, Stream};
+
+/// Pieces of an answer that wait for the relay at most.
+const ANSWER_BACKLOG: usize = 4;
+
+pub(crate) struct Handler {
+    config: Arc<InstanceConfig>,
+    keys: Arc<Keys>,
+    client: HttpClient,
+    streams: Arc<Semaphore>,
+}
+
+impl sealwire_http::net::Handler for Handler {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, REQUESTS_PATH) => self.sealed(request).await,
+            (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")),
+            (&Method::GET, INSTANCE_PATH) => self.describe(),
+            (&Method::GET, HEALTH_PATH) => text(StatusCode::OK, "ok\n"),
+            _ => {
+                discard(request.into_body());
+                let unknown = Problem::new(
+                    RelayCode::Refused,
+                    "an instance serves sealed requests and discovery only",
+                );
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+        }
+    }
+}
+
+impl Handler {
+    pub(crate) fn new(config: InstanceConfig, keys: Arc<Keys>, client: HttpClient) -> Self {
+        Self {
+            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            config: Arc::new(config),
+            keys,
+            client,
+        }
+    }
+
+    fn describe(&self) -> Response<Body> {
+        let info = InstanceInfo {
+            identity: to_base64url(&self.keys.identity().public_key()),
+            labels: self.keys.labels().map(str::to_owned).collect(),
+            suites: self
+                .keys
+                .suites()
+                .iter()
+                .map(|suite| suite.to_u16())
+                .collect(),
+        };
+        // Strings and numbers: serialising them cannot fail.
+        json(
+            StatusCode::OK,
+            serde_json::to_vec(&info).unwrap_or_default(),
+        )
+    }
+
+    fn bundles(&self, query: &str) -> Response<Body> {
+        let Some(query) = BundleQuery::from_query(query) else {
+            return problem(&Problem::new(
+                RelayCode::Refused,
+                "expected ?label=NAME[&single_use=true][&suite=N]",
+            ));
+        };
+        match self.keys.bundles(&query) {
+            None => problem_with_status(
+                &Problem::new(RelayCode::KeyUnknown, "this label is not served here"),
+                StatusCode::NOT_FOUND,
+            ),
+            Some(Err(error)) => problem(&Problem::new(error.relay_code(), error.to_string())),
+            Some(Ok(bundles)) => json(
+                StatusCode::OK,
+                bundles_to_json(bundles.iter().map(sealwire::Bundle::as_bytes)),
+            ),
+        }
+    }
+
+    async fn sealed(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, mut body) = request.into_parts();
+        match self.admit(&parts.headers, &mut body).await {
+            Ok((stream, permit)) => {
+                let (sender, answer) = channel(ANSWER_BACKLOG);
+                tokio::spawn(async move {
+                    stream::run(stream, body, sender).await;
+                    drop(permit);
+                });
+                let mut response = Response::new(answer);
+                *response.headers_mut() = response_headers();
+                response
+            }
+            Err(refusal) => {
+                discard(body);
+                problem(&refusal)
+            }
+        }
+    }
+
+    /// Everything before H2, in the order of protocol.md section 5.4.
+    async fn admit(
+        &self,
+        headers: &http::HeaderMap,
+        body: &mut Incoming,
+    ) -> Result<(Stream, tokio::sync::OwnedSemaphorePermit), Problem> {
+        let refused = |why: String| Problem::new(RelayCode::Refused, why);
+        check_media_type(headers, REQUEST_MEDIA_TYPE).map_err(|error| refused(error.to_string()))?;
+        let context = context_bytes(headers).map_err(|error| refused(error.to_string()))?;
+
+        let mut buffer = BytesMut::new();
+        let time = self.config.limits.handshake_time;
+        let deadline = Instant::now() + time;
+        let request = loop {
+            match ParsedRequest::read(&buffer) {
+                Ok(RequestProgress::Done { consumed, request }) => {
+                    let _ = buffer.split_to(consumed);
+                    break request;
+                }
+                Ok(_) => {}
+                Err(error) => return Err(uniform(error)),
+            }
+            match next_data_by(body, deadline, time).await {
+                Ok(Some(data)) => buffer.extend_from_slice(&data),
+                Ok(None) | Err(ReadError::Broken(_)) => return Err(uniform(Error::Truncated)),
+                Err(error) => return Err(refused(error.to_string())),
+            }
+        };
+
+        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
+            return Err(Problem::new(
+                RelayCode::Busy,
+                "all streams of this instance are taken; try again later",
+            ));
+        };
+        let suite = request.suite();
+        // Padding may multiply small pieces; what counts is the content, which the message's bound holds.
+        let limits = Limits::DEFAULT.with_max_bytes(
+            u64::try_from(self.config.limits.request_bytes)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(4)
+                .saturating_add(1 << 20),
+        );
+        let mut h2 = Vec::new();
+        match self.keys.accept(request, &context, &limits, &mut h2) {
+            Ok(accepted) => Ok((
+                Stream {
+                    config: Arc::clone(&self.config),
+                    keys: Arc::clone(&self.keys),
+                    client: self.client.clone(),
+                    accepted,
+                    h2,
+                    rest: buffer,
+                },
+                permit,
+            )),
+            Err(error) => {
+                let fresh = (error.relay_code() == RelayCode::KeyUnknown)
+                    .then(|| self.fresh_bundle(&context, suite.to_u16()))
+                    .flatten();
+                Err(uniform(error).with_bundle(fresh))
+            }
+        }
+    }
+
+    /// The multi-use bundle that goes with `key-unknown`, if the label is served.
+    fn fresh_bundle(&self, context: &[u8], suite: u16) -> Option<Vec<u8>> {
+        let query = BundleQuery {
+            label: Context::parse(context).ok()?.label().to_owned(),
+            single_use: false,
+            suite: Some(suite),
+        };
+        let bundles = self.keys.bundles(&query)?.ok()?;
+        bundles.first().map(|bundle| bundle.as_bytes().to_vec())
+    }
+}
+
+/// What a handshake's fault looks like from outside: causes that share a code share the text too.
+fn uniform(error: Error) -> Problem {
+    let code = error.relay_code();
+    let detail = match code {
+        RelayCode::KeyUnknown => {
+            "the key of this bundle is not held any more; use the fresh bundle"
+        }
+        RelayCode::Replayed => "this handshake was accepted before",
+        RelayCode::Refused => "the handshake was refused",
+        RelayCode::Busy => "no capacity; try again later",
+        _ => "the instance failed",
+    };
+    Problem::new(code, detail)
+}

@@ -1,0 +1,205 @@
+//! The sealed answer, opened: whole for the application that wants it whole, piece by piece for the one that streams.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use sealwire::receipt::{ReceiptChecker, ReceiptKind};
+use sealwire::crypto::Verification;
+use sealwire_http::inner::RESPONSE_FIELDS;
+use sealwire_http::message::{MessageLimits, ResponseHead};
+use sealwire_http::net::{Body, BodySender, Closed, Incoming, channel, full, next_data};
+use sealwire_http::sealed::{SealedEvent, SealedMessage};
+
+use crate::attempt::Established;
+use crate::error::ProxyError;
+
+/// Reads one sealed answer and checks its receipts on the way.
+struct Reader {
+    message: SealedMessage<ResponseHead>,
+    body: Incoming,
+    idle: Duration,
+    verification: Verification,
+    receipts: ReceiptChecker,
+    status: u16,
+    request_sent: Arc<AtomicBool>,
+    /// The final receipt says whether the instance had the whole request.
+    request_complete: Option<bool>,
+}
+
+/// What is left of an answer after its head.
+enum Next {
+    Content(Bytes),
+    End,
+}
+
+impl Reader {
+    async fn event(&mut self) -> Result<SealedEvent<ResponseHead>, ProxyError> {
+        loop {
+            if let Some(event) = self.message.next_event().map_err(ProxyError::Sealed)? {
+                return Ok(event);
+            }
+            match next_data(&mut self.body, self.idle).await {
+                Ok(Some(data)) => self.message.push(&data),
+                Ok(None) => {
+                    self.message.end_of_input().map_err(ProxyError::Sealed)?;
+                    return Err(ProxyError::Broken("no end".to_owned()));
+                }
+                Err(error) => return Err(ProxyError::Broken(error.to_string())),
+            }
+        }
+    }
+
+    async fn head(&mut self) -> Result<ResponseHead, ProxyError> {
+        loop {
+            match self.event().await? {
+                SealedEvent::Head(head) => {
+                    self.status = head.status;
+                    return Ok(head);
+                }
+                SealedEvent::Public(body) => self.receipt(&body)?,
+                SealedEvent::Failed { code, message } => {
+                    return Err(ProxyError::Instance { code, message });
+                }
+                // The decoder gives the head first, and FINAL only after a whole message.
+                SealedEvent::Content(_) | SealedEvent::Finished => {
+                    return Err(ProxyError::Broken("no head".to_owned()));
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Next, ProxyError> {
+        loop {
+            match self.event().await? {
+                SealedEvent::Content(content) => return Ok(Next::Content(content)),
+                SealedEvent::Public(body) => self.receipt(&body)?,
+                SealedEvent::Finished => {
+                    let complete = self.request_complete.unwrap_or(true)
+                        && self.request_sent.load(Ordering::Acquire);
+                    if self.status < 400 && !complete {
+                        return Err(ProxyError::EarlyAnswer);
+                    }
+                    return Ok(Next::End);
+                }
+                SealedEvent::Failed { code, message } => {
+                    return Err(ProxyError::Instance { code, message });
+                }
+                SealedEvent::Head(_) => {
+                    return Err(ProxyError::Broken("a second head".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn receipt(&mut self, body: &[u8]) -> Result<(), ProxyError> {
+        let receipt = self
+            .receipts
+            .check(&self.verification, body)
+            .map_err(ProxyError::Receipt)?;
+        if receipt.kind == ReceiptKind::Final {
+            self.request_complete = Some(receipt.request_complete);
+        }
+        Ok(())
+    }
+}
+
+/// Turns an established stream into the application's response. Nothing is given to the application before the sealed head is open.
+pub(crate) async fn respond(
+    established: Established,
+    verification: Verification,
+    idle: Duration,
+    answer_bytes: usize,
+) -> Result<Response<Body>, ProxyError> {
+    let limits = MessageLimits {
+        content: u64::MAX,
+        ..MessageLimits::default()
+    };
+    let mut reader = Reader {
+        receipts: ReceiptChecker::for_session(&established.connected.session),
+        message: SealedMessage::new(established.connected.opener, limits),
+        body: established.body,
+        idle,
+        verification,
+        status: 0,
+        request_sent: established.request_sent,
+        request_complete: None,
+    };
+    reader.message.push(&established.rest);
+    let head = reader.head().await?;
+    let streamed = head
+        .fields
+        .get_all("content-type")
+        .next()
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/event-stream"));
+    if streamed {
+        let (sender, body) = channel(8);
+        tokio::spawn(stream(reader, sender));
+        return response(&head, body);
+    }
+    let mut whole = BytesMut::new();
+    while let Next::Content(content) = reader.next().await? {
+        if content.len() > answer_bytes.saturating_sub(whole.len()) {
+            return Err(ProxyError::TooLarge(answer_bytes));
+        }
+        whole.extend_from_slice(&content);
+    }
+    response(&head, full(whole.freeze()))
+}
+
+fn response(head: &ResponseHead, body: Body) -> Result<Response<Body>, ProxyError> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(head.status)
+        .map_err(|_| ProxyError::Broken("a status that is none".to_owned()))?;
+    for (name, value) in head.fields.iter() {
+        if !RESPONSE_FIELDS.contains(&name) {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_bytes(value),
+        ) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    if !response.headers().contains_key(CONTENT_TYPE) {
+        response.headers_mut().insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        );
+    }
+    Ok(response)
+}
+
+/// Passes content on as it comes. A fault becomes an error event, and the connection is aborted instead of ended. A client that is gone ends it:
+/// dropping the reader closes the connection to the relay.
+async fn stream(mut reader: Reader, sender: BodySender) {
+    loop {
+        let next = tokio::select! {
+            next = reader.next() => next,
+            () = sender.closed() => return,
+        };
+        let sent: Result<(), Closed> = match next {
+            Ok(Next::Content(content)) => sender.send(content).await,
+            Ok(Next::End) => {
+                let _ = sender.finish().await;
+                return;
+            }
+            Err(error) => {
+                // A blank line first: the fault may have come inside an event.
+                let mut event = b"\n\n".to_vec();
+                event.extend_from_slice(&error.to_api().to_sse());
+                if sender.send(event).await.is_ok() {
+                    sender.abort().await;
+                }
+                return;
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The relay's command line, shared by `sealwire relay` and `sealwire-relay`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient};
+
+use crate::{RelayConfig, RelayLimits, StartError, start};
+
+/// Routes and meters sealed requests that it cannot read.
+#[derive(Args, Clone)]
+pub struct RelayArgs {
+    /// Where clients reach it; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// An instance; repeat for more
+    #[arg(long = "instance", value_name = "URL", required = true)]
+    instances: Vec<BaseUrl>,
+    /// A key that it accepts, or @FILE with one key in it; repeat for more. Without any, no key is asked for
+    #[arg(long = "api-key", value_name = "KEY", value_parser = sealwire_http::net::secret_argument)]
+    api_keys: Vec<String>,
+    /// Most bytes of one sealed request
+    #[arg(long, value_name = "BYTES", default_value_t = RelayLimits::default().request_bytes)]
+    max_request_bytes: u64,
+    /// Most streams at a time
+    #[arg(long, value_name = "N", default_value_t = RelayLimits::default().streams)]
+    max_streams: usize,
+    /// Longest silence in either direction, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = RelayLimits::default().idle.as_secs())]
+    idle_timeout: u64,
+}
+
+/// Runs a relay until it is told to stop, and prints where it listens.
+///
+/// # Errors
+///
+/// [`StartError`].
+pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    let config = RelayConfig {
+        listen: args.listen,
+        instances: args.instances,
+        api_keys: args.api_keys,
+        limits: RelayLimits {
+            request_bytes: args.max_request_bytes,
+            streams: args.max_streams,
+            idle: std::time::Duration::from_secs(args.idle_timeout),
+            ..RelayLimits::default()
+        },
+    };
+    let relay = start(config, HttpClient::new(&ClientConfig::default())).await?;
+    sealwire_http::net::announce(relay.address());
+    stop.await;
+    relay.shut_down(std::time::Duration::from_secs(10)).await;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Carries the bytes of one stream in both directions, with back-pressure, and shows the meter a copy.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealwire_http::net::{BodySender, Incoming, discard, next_data};
+use tokio::time::timeout;
+
+use crate::meter::Meter;
+
+/// Client to instance, until either side ends. A client that breaks off, is silent or sends too much breaks the request off towards the instance too.
+pub(crate) async fn up(
+    mut from: Incoming,
+    to: BodySender,
+    first: Bytes,
+    limit: u64,
+    idle: Duration,
+    count: Arc<AtomicU64>,
+) {
+    let mut total: u64 = 0;
+    let mut data = Some(first);
+    while let Some(bytes) = data {
+        total = total.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if total > limit {
+            discard(from);
+            return;
+        }
+        count.store(total, Ordering::Relaxed);
+        if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
+            // The instance needs no more of it: it has refused, or is gone. The answer's side says which.
+            discard(from);
+            return;
+        }
+        let next = tokio::select! {
+            next = next_data(&mut from, idle) => next,
+            () = to.closed() => {
+                discard(from);
+                return;
+            }
+        };
+        match next {
+            Ok(next) => data = next,
+            Err(_) => return,
+        }
+    }
+    let _ = to.finish().await;
+}
+
+/// Instance to client, until either side ends. Dropping `from` tells the instance that the client is gone.
+pub(crate) async fn down(
+    mut from: Incoming,
+    to: BodySender,
+    idle: Duration,
+    mut meter: Meter,
+    count: Arc<AtomicU64>,
+) {
+    loop {
+        let next = tokio::select! {
+            next = next_data(&mut from, idle) => next,
+            () = to.closed() => break,
+        };
+        match next {
+            Ok(Some(bytes)) => {
+                let copy = bytes.clone();
+                if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
+                    break;
+                }
+                meter.observe(&copy);
+            }
+            Ok(None) => {
+                let _ = to.finish().await;
+                break;
+            }
+            // The sender is dropped without an end: the client's connection is aborted too.
+            Err(_) => break,
+        }
+    }
+    meter.count_up(count.load(Ordering::Relaxed));
+}

@@ -1,0 +1,301 @@
+//! The HTTP side of a relay.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use bytes::BytesMut;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use sealwire::handshake::{ParsedRequest, RequestProgress};
+use sealwire::{Context, RelayCode};
+use sealwire_http::carriage::{
+    BUNDLES_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, RESPONSE_MEDIA_TYPE, USAGE_PATH,
+    check_media_type, context_bytes, request_headers, response_headers, to_base64url,
+};
+use sealwire_http::discovery::{BundleQuery, bundles_to_json};
+use sealwire_http::net::{
+    Body, ClientError, HttpClient, Incoming, channel, discard, json, next_data_by, problem,
+    problem_with_status, read_all, text,
+};
+use sealwire_http::openai::model_list;
+use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::RelayConfig;
+use crate::access::Access;
+use crate::forward;
+use crate::ledger::{Account, Ledger};
+use crate::meter::Meter;
+use crate::registry::{Registry, Route};
+
+/// Pieces that wait for a slow side at most, in each direction.
+const BACKLOG: usize = 4;
+/// Largest problem document of an instance.
+const MAX_PROBLEM: usize = 64 * 1_024;
+
+pub(crate) struct Handler {
+    config: RelayConfig,
+    access: Access,
+    registry: Arc<Registry>,
+    ledger: Arc<Ledger>,
+    client: HttpClient,
+    streams: Arc<Semaphore>,
+}
+
+/// A request whose H1 is read and whose instance is known.
+struct Routed {
+    request: ParsedRequest,
+    context: Context,
+    context_bytes: Vec<u8>,
+    route: Route,
+    /// H1 and what came behind it.
+    first: BytesMut,
+}
+
+impl sealwire_http::net::Handler for Handler {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if request.method() == Method::GET && path == HEALTH_PATH {
+            return text(StatusCode::OK, "ok\n");
+        }
+        let key = match self.access.check(request.headers()) {
+            Ok(key) => key,
+            Err(refusal) => {
+                discard(request.into_body());
+                return problem(&refusal);
+            }
+        };
+        match (request.method(), path) {
+            (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
+            (&Method::GET, BUNDLES_PATH) => {
+                self.bundles(request.uri().query().unwrap_or("")).await
+            }
+            (&Method::GET, "/v1/models") => {
+                let labels = self.registry.labels();
+                let list = model_list(labels.iter().map(String::as_str));
+                json(StatusCode::OK, list.to_string().into_bytes())
+            }
+            (&Method::GET, USAGE_PATH) => json(
+                StatusCode::OK,
+                self.ledger.to_json(&key).to_string().into_bytes(),
+            ),
+            _ => {
+                discard(request.into_body());
+                let unknown = Problem::new(
+                    RelayCode::Refused,
+                    "a relay takes sealed requests only; applications speak to a sealwire proxy or SDK",
+                );
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+        }
+    }
+}
+
+impl Handler {
+    pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
+        Self {
+            access: Access::new(&config.api_keys),
+            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            config,
+            registry,
+            ledger: Arc::new(Ledger::default()),
+            client,
+        }
+    }
+
+    async fn bundles(&self, query: &str) -> Response<Body> {
+        let Some(query) = BundleQuery::from_query(query) else {
+            return problem(&Problem::new(
+                RelayCode::Refused,
+                "expected ?label=NAME[&single_use=true][&suite=N]",
+            ));
+        };
+        match self.registry.bundles(&query).await {
+            Ok(bundles) => json(
+                StatusCode::OK,
+                bundles_to_json(bundles.iter().map(Vec::as_slice)),
+            ),
+            Err(unknown) if unknown.code == RelayCode::KeyUnknown => {
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+            Err(error) => problem(&error),
+        }
+    }
+
+    async fn sealed(&self, request: Request<Incoming>, key: String) -> Response<Body> {
+        let (parts, mut body) = request.into_parts();
+        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
+            discard(body);
+            return problem(&Problem::new(
+                RelayCode::Busy,
+                "all streams of this relay are taken; try again later",
+            ));
+        };
+        match self.read_h1(&parts.headers, &mut body).await {
+            Ok(routed) => self.forward(routed, body, key, permit).await,
+            Err(refusal) => {
+                discard(body);
+                problem(&refusal)
+            }
+        }
+    }
+
+    async fn read_h1(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<Routed, Problem> {
+        let refused = |why: String| Problem::new(RelayCode::Refused, why);
+        let limits = &self.config.limits;
+        check_media_type(headers, REQUEST_MEDIA_TYPE).map_err(|error| refused(error.to_string()))?;
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limits.request_bytes) {
+            return Err(Problem::new(
+                RelayCode::TooLarge,
+                format!("this relay takes at most {} bytes", limits.request_bytes),
+            ));
+        }
+        let context_bytes = context_bytes(headers).map_err(|error| refused(error.to_string()))?;
+        let context = Context::parse(&context_bytes).map_err(|error| refused(error.to_string()))?;
+
+        let mut first = BytesMut::new();
+        let deadline = Instant::now() + limits.handshake_time;
+        let request = loop {
+            match ParsedRequest::read(&first) {
+                Ok(RequestProgress::Done { request, .. }) => break request,
+                Ok(_) => {}
+                Err(error) => return Err(refused(error.to_string())),
+            }
+            match next_data_by(body, deadline, limits.handshake_time).await {
+                Ok(Some(data)) => first.extend_from_slice(&data),
+                Ok(None) => return Err(refused("the handshake is not whole".to_owned())),
+                Err(error) => return Err(refused(error.to_string())),
+            }
+        };
+        let Some(route) = self.registry.route(&request.bundle_id()) else {
+            let query = BundleQuery {
+                label: context.label().to_owned(),
+                single_use: false,
+                suite: Some(request.suite().to_u16()),
+            };
+            let fresh = self.registry.bundles(&query).await.unwrap_or_default();
+            return Err(Problem::new(
+                RelayCode::KeyUnknown,
+                "the bundle of this handshake is not known; use the fresh one",
+            )
+            .with_bundle(fresh.into_iter().next()));
+        };
+        if route.bundle.label != context.label() || route.bundle.suite != request.suite() {
+            return Err(refused("the handshake does not fit its bundle".to_owned()));
+        }
+        Ok(Routed {
+            request,
+            context,
+            context_bytes,
+            route,
+            first,
+        })
+    }
+
+    async fn forward(
+        &self,
+        routed: Routed,
+        body: Incoming,
+        key: String,
+        permit: OwnedSemaphorePermit,
+    ) -> Response<Body> {
+        let limits = self.config.limits;
+        let instance = routed.route.instance;
+        let Some(uri) = self
+            .registry
+            .url(instance)
+            .and_then(|url| url.join(REQUESTS_PATH).ok())
+        else {
+            discard(body);
+            return problem(&Problem::new(RelayCode::Internal, "no address"));
+        };
+        let (to_instance, request_body) = channel(BACKLOG);
+        let sent = Arc::new(AtomicU64::new(0));
+        tokio::spawn(forward::up(
+            body,
+            to_instance,
+            routed.first.freeze(),
+            limits.request_bytes,
+            limits.idle,
+            Arc::clone(&sent),
+        ));
+        let mut request = Request::new(request_body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = request_headers(&routed.context_bytes);
+        let answered = timeout(limits.instance_time, self.client.send(request))
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())));
+        let response = match answered {
+            Ok(response) => response,
+            Err(_) => {
+                self.registry.mark_down(instance);
+                return problem(&Problem::new(
+                    RelayCode::Gone,
+                    "the instance is not reachable",
+                ));
+            }
+        };
+        let sealed = response.status() == StatusCode::OK
+            && check_media_type(response.headers(), RESPONSE_MEDIA_TYPE).is_ok();
+        if !sealed {
+            return problem(&self.refusal(instance, response).await);
+        }
+        let account = Account {
+            key,
+            billing: routed.context.billing().map_or_else(String::new, billing_text),
+            label: routed.context.label().to_owned(),
+        };
+        let meter = Meter::new(
+            Arc::clone(&self.ledger),
+            account,
+            routed.request,
+            routed.context,
+            routed.context_bytes,
+            routed.route.bundle,
+        );
+        let (to_client, answer) = channel(BACKLOG);
+        tokio::spawn(async move {
+            forward::down(response.into_body(), to_client, limits.idle, meter, sent).await;
+            drop(permit);
+        });
+        let mut response = Response::new(answer);
+        *response.headers_mut() = response_headers();
+        response
+    }
+
+    /// An instance's refusal, read and said again in the relay's own words where it is not of the closed list.
+    async fn refusal(&self, instance: usize, response: Response<Incoming>) -> Problem {
+        let is_problem = check_media_type(response.headers(), PROBLEM_MEDIA_TYPE).is_ok();
+        let mut body = response.into_body();
+        let document = read_all(&mut body, MAX_PROBLEM, self.config.limits.instance_time).await;
+        let refusal = document
+            .ok()
+            .filter(|_| is_problem)
+            .and_then(|document| Problem::from_json(&document));
+        match refusal {
+            Some(refusal) => {
+                if let Some(bundle) = &refusal.bundle {
+                    self.registry.learn(instance, bundle);
+                }
+                refusal
+            }
+            None => Problem::new(
+                RelayCode::Internal,
+                "the instance answered with something that is not of this protocol",
+            ),
+        }
+    }
+}
+
+/// A billing handle in a report: as it is if it is printable, else base64url.
+fn billing_text(handle: &[u8]) -> String {
+    match std::str::from_utf8(handle) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => to_base64url(handle),
+    }
+}

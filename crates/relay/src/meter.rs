@@ -1,0 +1,203 @@
+//! Follows a copy of a stream and verifies the receipts in it. It never holds up, changes or fails the stream itself.
+//!
+//! ```text
+//!  H2 --whole--> HEADER --PUBLIC--> BODY --whole--> check, HEADER
+//!                  |
+//!                  +----SEALED----> SKIP --past it--> HEADER          a header that is none: BLIND, the client will fail on it
+//! ```
+
+use std::sync::Arc;
+
+use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN, TAG_LEN};
+use sealwire::handshake::{ParsedRequest, transcript};
+use sealwire::receipt::ReceiptChecker;
+use sealwire::rustcrypto::verification;
+use sealwire::{Context, Suite};
+
+use crate::ledger::{Account, Ledger, StreamTotals};
+
+/// What the relay knows of a bundle that it handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BundleFacts {
+    pub(crate) id: [u8; 16],
+    pub(crate) hash: [u8; 32],
+    pub(crate) identity: [u8; 32],
+    pub(crate) label: String,
+    pub(crate) suite: Suite,
+    pub(crate) not_after: u64,
+}
+
+/// Meters one stream; enters it into the ledger when dropped.
+pub(crate) struct Meter {
+    ledger: Arc<Ledger>,
+    account: Account,
+    handshake: Handshake,
+    checker: Option<ReceiptChecker>,
+    state: State,
+    totals: StreamTotals,
+}
+
+/// What th2 is made of, beside H2.
+struct Handshake {
+    request: ParsedRequest,
+    context: Context,
+    context_bytes: Vec<u8>,
+    bundle: BundleFacts,
+}
+
+enum State {
+    H2(Vec<u8>),
+    Header(Vec<u8>),
+    Skip(usize),
+    Body { bytes: Vec<u8>, length: usize },
+    Blind,
+}
+
+impl Meter {
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        account: Account,
+        request: ParsedRequest,
+        context: Context,
+        context_bytes: Vec<u8>,
+        bundle: BundleFacts,
+    ) -> Self {
+        Self {
+            ledger,
+            account,
+            handshake: Handshake {
+                request,
+                context,
+                context_bytes,
+                bundle,
+            },
+            checker: None,
+            state: State::H2(Vec::new()),
+            totals: StreamTotals::default(),
+        }
+    }
+
+    /// Counts bytes of the request.
+    pub(crate) fn count_up(&mut self, bytes: u64) {
+        self.totals.bytes_up = self.totals.bytes_up.saturating_add(bytes);
+    }
+
+    /// Looks at bytes of the answer.
+    pub(crate) fn observe(&mut self, mut bytes: &[u8]) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.totals.bytes_down = self.totals.bytes_down.saturating_add(length);
+        while !bytes.is_empty() {
+            match &mut self.state {
+                State::Blind => return,
+                State::H2(h2) => {
+                    if take(&mut bytes, h2, h2_len(self.handshake.request.suite())) {
+                        let (th2, checker) = self.handshake.finish(h2);
+                        self.totals.th2 = Some(th2);
+                        self.checker = Some(checker);
+                        self.state = State::Header(Vec::new());
+                    }
+                }
+                State::Header(header) => {
+                    if take(&mut bytes, header, HEADER_LEN) {
+                        self.state = after_header(header);
+                    }
+                }
+                State::Skip(left) => {
+                    let step = (*left).min(bytes.len());
+                    bytes = bytes.get(step..).unwrap_or_default();
+                    *left -= step;
+                    if *left == 0 {
+                        self.state = State::Header(Vec::new());
+                    }
+                }
+                State::Body {
+                    bytes: body,
+                    length,
+                } => {
+                    if take(&mut bytes, body, *length) {
+                        let body = std::mem::take(body);
+                        self.state = State::Header(Vec::new());
+                        self.receipt(&body);
+                    }
+                }
+            }
+        }
+    }
+
+    fn receipt(&mut self, frame_body: &[u8]) {
+        let body = frame_body
+            .get(..frame_body.len().saturating_sub(TAG_LEN))
+            .unwrap_or_default();
+        let checked = self
+            .checker
+            .as_mut()
+            .map(|checker| checker.check(&verification(), body));
+        match checked {
+            Some(Ok(receipt)) => {
+                self.totals.receipts = self.totals.receipts.saturating_add(1);
+                self.totals.last = Some(receipt);
+            }
+            _ => self.totals.receipts_refused = self.totals.receipts_refused.saturating_add(1),
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        // A stream without H2 was not accepted: nothing to bill.
+        if self.totals.th2.is_some() {
+            self.ledger.enter(&self.account, &self.totals);
+        }
+    }
+}
+
+impl Handshake {
+    fn finish(&self, h2: &[u8]) -> ([u8; 32], ReceiptChecker) {
+        let hash = verification().hash;
+        let h1 = self.request.as_bytes();
+        let th0 = transcript::th0(
+            hash,
+            self.bundle.suite,
+            &self.bundle.hash,
+            &self.context_bytes,
+        );
+        let th1 = transcript::th1(hash, &th0, h1);
+        let th2 = transcript::th2(hash, &th1, h1, h2);
+        let checker = ReceiptChecker::new(
+            self.bundle.identity,
+            th2,
+            self.bundle.hash,
+            hash.sha256(&[&self.context_bytes]),
+            &self.context,
+        );
+        (th2, checker)
+    }
+}
+
+/// Moves bytes from `from` to `to` until `to` has `length`; true if it has.
+fn take(from: &mut &[u8], to: &mut Vec<u8>, length: usize) -> bool {
+    let step = length.saturating_sub(to.len()).min(from.len());
+    let (head, tail) = from.split_at_checked(step).unwrap_or((from, &[]));
+    to.extend_from_slice(head);
+    *from = tail;
+    to.len() >= length
+}
+
+fn after_header(header: &[u8]) -> State {
+    let decoded = header
+        .first_chunk::<HEADER_LEN>()
+        .and_then(|bytes| FrameHeader::decode(*bytes).ok());
+    match decoded {
+        None => State::Blind,
+        Some(header) if header.frame_type == FrameType::Public => State::Body {
+            bytes: Vec::new(),
+            length: header.body_len,
+        },
+        Some(header) => State::Skip(header.body_len),
+    }
+}
+
+/// Bytes of H2 (protocol.md section 5.1): version, flags, ciphertext, confirm2.
+const fn h2_len(suite: Suite) -> usize {
+    2 + suite.ciphertext_len() + 32
+}
