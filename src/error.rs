@@ -395,7 +395,10 @@ impl Error {
             Self::Handshake(HandshakeFault::KeyUnknown) => RelayCode::KeyUnknown,
             Self::Handshake(HandshakeFault::Busy) => RelayCode::Busy,
             Self::Handshake(HandshakeFault::Replayed) => RelayCode::Replayed,
-            Self::Handshake(_) | Self::BadContext | Self::Truncated => RelayCode::Refused,
+            Self::Handshake(_)
+            | Self::BadContext
+            | Self::Truncated
+            | Self::PeerMisbehaved(PeerMisbehaved::TrailingData) => RelayCode::Refused,
             Self::PeerMisbehaved(PeerMisbehaved::TooLarge) => RelayCode::TooLarge,
             _ => RelayCode::Internal,
         }
@@ -512,17 +515,25 @@ impl fmt::Display for Error {
                 ReceiptFault::Mismatch => "the receipt is of another stream",
                 ReceiptFault::Order => "the receipt is out of order",
             },
-            Self::Crypto(error) => match error {
-                CryptoError::Random => "the random generator failed",
-                CryptoError::Invalid => "a key, ciphertext or signature is not acceptable",
-                CryptoError::Backend => "the crypto backend failed",
-            },
+            Self::Crypto(error) => return error.fmt(f),
         };
         f.write_str(text)
     }
 }
 
 impl core::error::Error for Error {}
+
+impl fmt::Display for CryptoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Random => "the random generator failed",
+            Self::Invalid => "a key, ciphertext or signature is not acceptable",
+            Self::Backend => "the crypto backend failed",
+        })
+    }
+}
+
+impl core::error::Error for CryptoError {}
 
 impl fmt::Display for RelayCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use crate::Limits;
 use crate::crypto::rustcrypto::{self, MlKem768, XWing};
 use crate::crypto::{Aead, AeadKey, CryptoProvider, Kem, Secret, SecureRandom};
 use crate::error::{CryptoError, Error};
+use crate::handshake::schedule::{self, EarlySecrets, LateSecrets};
 use crate::record::{Half, Opener, RecordCrypto, Sealer, SwitchKey};
 
 thread_local! {
@@ -125,4 +126,47 @@ pub fn sealer(
 #[must_use]
 pub const fn switch_key(late: [u8; 32]) -> SwitchKey {
     SwitchKey(Secret::new(late))
+}
+
+/// Every secret of the key schedule by its name in the vectors, from transcript hashes and shared secrets (spec/protocol.md section 5.2).
+///
+/// # Errors
+/// As the provider's.
+pub fn key_schedule(
+    provider: &CryptoProvider,
+    [th0, th1, th2]: [&[u8; 32]; 3],
+    [ss_s, ss_c]: [[u8; 32]; 2],
+) -> Result<[(&'static str, [u8; 32]); 7], Error> {
+    let early = EarlySecrets::derive(provider.kdf, th0, th1, &Secret::new(ss_s))?;
+    let late = LateSecrets::derive(provider.kdf, &early.derived, th2, &Secret::new(ss_c))?;
+    Ok([
+        ("confirm1", *early.confirm1.expose()),
+        ("ts_c2s_0", *early.c2s_early.expose()),
+        ("derived", *early.derived.expose()),
+        ("confirm2", *late.confirm2.expose()),
+        ("ts_s2c_0", *late.s2c.expose()),
+        ("ts_c2s_1", *late.c2s_late.expose()),
+        ("exporter", *late.exporter.expose()),
+    ])
+}
+
+/// The exporter from its secret (section 5.6).
+///
+/// # Errors
+/// As the provider's.
+pub fn export(
+    provider: &CryptoProvider,
+    exporter: [u8; 32],
+    label: &[u8],
+    context: &[u8],
+    out: &mut [u8],
+) -> Result<(), Error> {
+    schedule::export(
+        provider.kdf,
+        provider.verification.hash,
+        &Secret::new(exporter),
+        label,
+        context,
+        out,
+    )
 }

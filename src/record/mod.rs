@@ -10,6 +10,8 @@ pub use self::opener::{Event, Opened, Opener};
 pub use self::padding::{FixedSize, Padding};
 pub use self::sealer::{Sealer, SwitchKey};
 
+#[cfg(feature = "futures")]
+pub(crate) use self::opener::{Found, error_parts};
 pub(crate) use self::ratchet::RecordCrypto;
 
 /// Which half a frame belongs to.

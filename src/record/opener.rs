@@ -64,13 +64,26 @@ pub enum Event<'a> {
     },
 }
 
-/// What a frame amounts to, as offsets into the buffer.
-enum Found {
+/// What a frame amounts to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No whole frame.
+    NeedInput {
+        needed: usize,
+    },
+    /// PAD, SWITCH, KEY_UPDATE, DATA without content.
     Quiet,
-    Data { content_len: usize },
+    Data,
     Public,
-    Final { content_len: usize },
-    Error { content_len: usize },
+    Final,
+    Error,
+}
+
+/// An event as offsets into the caller's buffer, for callers that own the buffer.
+pub(crate) struct Located {
+    pub(crate) found: Found,
+    pub(crate) consumed: usize,
+    pub(crate) content: core::ops::Range<usize>,
 }
 
 impl Opener {
@@ -98,25 +111,45 @@ impl Opener {
     /// # Errors
     /// Any error of section 6.3; it is final. Bytes after the end give `trailing-data`, also on a later call.
     pub fn open<'a>(&mut self, buffer: &'a mut [u8]) -> Result<Opened<'a>, Error> {
+        let located = self.open_located(buffer)?;
+        let content = buffer.get_mut(located.content).unwrap_or_default();
+        Ok(Opened {
+            consumed: located.consumed,
+            event: match located.found {
+                Found::NeedInput { needed } => Event::NeedInput { needed },
+                Found::Quiet => Event::NeedInput { needed: HEADER_LEN },
+                Found::Data => Event::Data(content),
+                Found::Public => Event::Public(content),
+                Found::Final => Event::Final(content),
+                Found::Error => {
+                    let (code, message) = error_parts(content);
+                    Event::Error { code, message }
+                }
+            },
+        })
+    }
+
+    pub(crate) fn open_located(&mut self, buffer: &mut [u8]) -> Result<Located, Error> {
         let mut start: usize = 0;
         loop {
             let rest = buffer.get_mut(start..).unwrap_or_default();
-            let Some((header, found)) = self.step(rest)? else {
+            let Some((frame_len, found, content_len)) = self.step(rest)? else {
                 let needed = self.needed(rest);
-                return Ok(Opened {
+                return Ok(Located {
+                    found: Found::NeedInput { needed },
                     consumed: start,
-                    event: Event::NeedInput { needed },
+                    content: 0..0,
                 });
             };
-            let end = start.saturating_add(header.frame_len());
-            if !matches!(found, Found::Quiet) {
-                let frame = buffer.get_mut(start..end).unwrap_or_default();
-                return Ok(Opened {
-                    consumed: end,
-                    event: event(frame, &header, &found),
+            let content = start.saturating_add(HEADER_LEN);
+            start = start.saturating_add(frame_len);
+            if found != Found::Quiet {
+                return Ok(Located {
+                    found,
+                    consumed: start,
+                    content: content..content.saturating_add(content_len),
                 });
             }
-            start = end;
         }
     }
 
@@ -125,7 +158,12 @@ impl Opener {
     /// # Errors
     /// As [`Opener::open`]; `bad-frame-length` for a message that is shorter or longer than its frame.
     pub fn open_message<'a>(&mut self, message: &'a mut [u8]) -> Result<Option<Event<'a>>, Error> {
-        if let State::Open(_) = self.state {
+        let judged = match self.state {
+            State::Open(_) => true,
+            State::Ended => message.is_empty(),
+            State::Failed(_) => false,
+        };
+        if judged {
             let whole = match message.first_chunk::<HEADER_LEN>() {
                 None => Err(PeerMisbehaved::FrameLength.into()),
                 Some(bytes) => FrameHeader::decode(*bytes),
@@ -159,13 +197,13 @@ impl Opener {
         matches!(self.state, State::Ended)
     }
 
-    /// One frame from the front of `input`, or `None` if it is not whole.
-    fn step(&mut self, input: &mut [u8]) -> Result<Option<(FrameHeader, Found)>, Error> {
+    /// One frame from the front of `input`: its length, what it is, the length of its content. `None` if it is not whole.
+    fn step(&mut self, input: &mut [u8]) -> Result<Option<(usize, Found, usize)>, Error> {
         let result = self.try_step(input);
         result.map_err(|error| self.fail(error))
     }
 
-    fn try_step(&mut self, input: &mut [u8]) -> Result<Option<(FrameHeader, Found)>, Error> {
+    fn try_step(&mut self, input: &mut [u8]) -> Result<Option<(usize, Found, usize)>, Error> {
         // Step 0.
         let keys = match &mut self.state {
             State::Failed(error) => return Err(*error),
@@ -195,11 +233,15 @@ impl Opener {
         let (sealed, tag) = frame
             .split_last_chunk_mut::<TAG_LEN>()
             .ok_or(Error::Decrypt)?;
-        let (found, step) = match header.frame_type {
+        let (found, content_len, step) = match header.frame_type {
             FrameType::Public => {
                 key.open_in_place(&nonce, sealed, &mut [], tag)
                     .map_err(|_| Error::Decrypt)?;
-                (Found::Public, Step::Count)
+                (
+                    Found::Public,
+                    sealed.len().saturating_sub(HEADER_LEN),
+                    Step::Count,
+                )
             }
             FrameType::Sealed => {
                 let plaintext = sealed.get_mut(HEADER_LEN..).unwrap_or_default();
@@ -212,21 +254,25 @@ impl Opener {
         self.bytes = bytes;
         // Step 7.
         match found {
-            Found::Final { .. } | Found::Error { .. } => {
+            Found::Final | Found::Error => {
                 self.late = None;
                 self.state = State::Ended;
             }
-            Found::Quiet | Found::Data { .. } | Found::Public => {
+            Found::NeedInput { .. } | Found::Quiet | Found::Data | Found::Public => {
                 if let State::Open(keys) = &mut self.state {
                     keys.advance(step)?;
                 }
             }
         }
-        Ok(Some((header, found)))
+        Ok(Some((frame_len, found, content_len)))
     }
 
     /// Steps 4 to 6 for the plaintext of a SEALED frame.
-    fn interpret(&mut self, plaintext: &[u8], wire_len: u64) -> Result<(Found, Step), Error> {
+    fn interpret(
+        &mut self,
+        plaintext: &[u8],
+        wire_len: u64,
+    ) -> Result<(Found, usize, Step), Error> {
         let (padded, trailer) = plaintext
             .split_last_chunk::<TRAILER_LEN>()
             .ok_or(Error::Decrypt)?;
@@ -256,18 +302,18 @@ impl Opener {
                 return Err(PeerMisbehaved::PadBudget.into());
             }
         }
-        Ok(match inner {
+        let (found, step) = match inner {
             InnerType::Data if content_len == 0 => (Found::Quiet, Step::Count),
             InnerType::Pad => (Found::Quiet, Step::Count),
             InnerType::Data => {
                 self.updated = false;
-                (Found::Data { content_len }, Step::Count)
+                (Found::Data, Step::Count)
             }
-            InnerType::Final => (Found::Final { content_len }, Step::Count),
+            InnerType::Final => (Found::Final, Step::Count),
             InnerType::Error => {
                 let message = content.get(2..).unwrap_or_default();
                 core::str::from_utf8(message).map_err(|_| PeerMisbehaved::BadError)?;
-                (Found::Error { content_len }, Step::Count)
+                (Found::Error, Step::Count)
             }
             InnerType::KeyUpdate => {
                 if self.half == Half::C2s && self.late.is_some() {
@@ -284,7 +330,8 @@ impl Opener {
                 let late = self.late.take().ok_or(PeerMisbehaved::UnexpectedFrame)?;
                 (Found::Quiet, Step::Switch(late))
             }
-        })
+        };
+        Ok((found, content_len, step))
     }
 
     /// How many bytes the frame at the front of `rest` needs in all.
@@ -305,34 +352,14 @@ impl Opener {
     }
 }
 
-/// The event of a frame that was opened in place.
-fn event<'a>(frame: &'a mut [u8], header: &FrameHeader, found: &Found) -> Event<'a> {
-    let body = frame.get_mut(HEADER_LEN..).unwrap_or_default();
-    let len = match *found {
-        Found::Quiet => 0,
-        Found::Data { content_len }
-        | Found::Final { content_len }
-        | Found::Error { content_len } => content_len,
-        Found::Public => header.body_len.saturating_sub(TAG_LEN),
-    };
-    let content = body.get_mut(..len).unwrap_or_default();
-    match *found {
-        Found::Quiet => Event::NeedInput { needed: HEADER_LEN },
-        Found::Data { .. } => Event::Data(content),
-        Found::Final { .. } => Event::Final(content),
-        Found::Public => Event::Public(content),
-        Found::Error { .. } => {
-            let content: &[u8] = content;
-            let (code, message) = content
-                .split_first_chunk::<2>()
-                .map_or((1, &[][..]), |(code, message)| {
-                    (u16::from_be_bytes(*code), message)
-                });
-            Event::Error {
-                code: StreamErrorCode::from_u16(code),
-                // Checked as UTF-8 before the frame was accepted.
-                message: core::str::from_utf8(message).unwrap_or_default(),
-            }
-        }
-    }
+/// Code and message of an ERROR frame's content, which was checked before the frame was accepted.
+pub(crate) fn error_parts(content: &[u8]) -> (StreamErrorCode, &str) {
+    content
+        .split_first_chunk::<2>()
+        .map_or((StreamErrorCode::Internal, ""), |(code, message)| {
+            (
+                StreamErrorCode::from_u16(u16::from_be_bytes(*code)),
+                core::str::from_utf8(message).unwrap_or_default(),
+            )
+        })
 }
