@@ -13,6 +13,7 @@ use sealwire::handshake::{ParsedRequest, transcript};
 use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
+use sealwire_http::carriage::h2_len;
 
 use crate::ledger::{Account, Ledger, StreamTotals};
 
@@ -195,9 +196,4 @@ fn after_header(header: &[u8]) -> State {
         },
         Some(header) => State::Skip(header.body_len),
     }
-}
-
-/// Bytes of H2 (protocol.md section 5.1): version, flags, ciphertext, confirm2.
-const fn h2_len(suite: Suite) -> usize {
-    2 + suite.ciphertext_len() + 32
 }
