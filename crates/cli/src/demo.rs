@@ -269,9 +269,9 @@ async fn summary(
     ));
     let leaks = stack.seen.find_plaintext(&[args.question.as_str(), answer]);
     if leaks {
-        say(&format!("plaintext FOUND in what the relay saw"));
+        say("plaintext FOUND in what the relay saw");
         return Err(failed("the relay saw plaintext"));
     }
-    say(&format!("plaintext no word of four letters or more of question or answer is in what the relay saw"));
+    say("plaintext no word of four letters or more of question or answer is in what the relay saw");
     Ok(())
 }
