@@ -13,7 +13,7 @@ use sealwire::{IdentityTrust, Suite, rustcrypto};
 use sealwire_http::carriage::{USAGE_PATH, to_base64url};
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
-    BaseUrl, ClientConfig, HttpClient, Server, ServerLimits, empty, full, next_data, read_all,
+    BaseUrl, ClientConfig, HttpClient, Server, ServerLimits, empty, full, next_data, read_all, say,
 };
 use sealwire_http::sse::{self, Splitter};
 use sealwire_instance::InstanceConfig;
@@ -76,6 +76,7 @@ struct Stack {
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
     let client = HttpClient::new(&ClientConfig::default());
     let stack = start(&args, &client).await?;
+<<<<<<< HEAD
     println!(
         "proxy     {}   the application speaks to it, plain HTTP on loopback",
         stack.proxy
@@ -86,6 +87,12 @@ pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
         stack.identity
     );
     println!();
+=======
+    say(&format!("proxy     {}   the application speaks to it, plain HTTP on loopback", stack.proxy));
+    say(&format!("relay     {}   routes and meters, cannot read", stack.relay));
+    say(&format!("identity  {}   the proxy has pinned this instance", stack.identity));
+    say("");
+>>>>>>> sys
     wait_for_model(&client, &stack.relay).await?;
     let answer = ask(&args, &client, &stack).await?;
     summary(&args, &client, &stack, &answer).await
@@ -211,10 +218,15 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
     table.left(&format!("model: {MODEL}"));
     table.left(&format!("user:  {}", args.question));
     table.rule();
+<<<<<<< HEAD
     table.both(
         "200 text/event-stream",
         "200 application/vnd.sealwire.response",
     );
+=======
+    table.both("200 text/event-stream", "200 application/vnd.sealwire.response");
+    table.right(&stack.seen.h2_line());
+>>>>>>> sys
 
     let mut splitter = Splitter::new(1 << 20);
     let mut answer = String::new();
@@ -267,28 +279,32 @@ async fn summary(
     }
     let row = usage.pointer("/usage/0").cloned().unwrap_or_default();
     let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or(0);
-    println!();
-    println!(
+    say("");
+    say(&format!(
         "receipt   {} tokens in, {} out, {} cached; {} verified against the identity, {} refused",
         number("tokens_in"),
         number("tokens_out"),
         number("tokens_cached"),
         number("receipts"),
         number("receipts_refused"),
-    );
-    println!(
+    ));
+    say(&format!(
         "bytes     {} up, {} down at the relay; {} in the answer's text",
         number("bytes_up"),
         number("bytes_down"),
         answer.len(),
-    );
+    ));
     let leaks = stack.seen.find_plaintext(&[args.question.as_str(), answer]);
     if leaks {
-        println!("plaintext FOUND in what the relay saw");
+        say("plaintext FOUND in what the relay saw");
         return Err(failed("the relay saw plaintext"));
     }
+<<<<<<< HEAD
     println!(
         "plaintext no word of four letters or more of question or answer is in what the relay saw"
     );
+=======
+    say("plaintext no word of four letters or more of question or answer is in what the relay saw");
+>>>>>>> sys
     Ok(())
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use sealwire::{Suite, rustcrypto};
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce};
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
 use crate::identity_file::{self, IdentityFileError};
@@ -112,7 +112,7 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     };
     let client = HttpClient::new(&ClientConfig::default());
     let instance = start(config, provider, &seed, client).await?;
-    println!("identity {}", to_base64url(&instance.identity()));
+    say(&format!("identity {}", to_base64url(&instance.identity())));
     announce(instance.address());
     stop.await;
     instance.shut_down(Duration::from_secs(10)).await;

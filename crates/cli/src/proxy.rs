@@ -32,6 +32,9 @@ pub struct ProxyArgs {
     /// Allows an address that is not loopback: whoever reaches the port can use it, unencrypted
     #[arg(long)]
     allow_remote: bool,
+    /// The key that applications must show, or @FILE; needed with --allow-remote
+    #[arg(long, value_name = "KEY", value_parser = secret_argument)]
+    app_key: Option<String>,
     /// The relay
     #[arg(long, value_name = "URL")]
     relay: BaseUrl,
@@ -91,6 +94,7 @@ pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), 
     let mut config = ProxyConfig::new(args.relay, trust);
     config.listen = args.listen;
     config.allow_remote = args.allow_remote;
+    config.app_key = args.app_key;
     config.relay_key = args.relay_key;
     config.forward_key = args.forward_key;
     config.early_data = match args.early_data {

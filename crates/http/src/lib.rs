@@ -7,6 +7,7 @@
 //! * [`discovery`]: the JSON of bundle discovery and of an instance's description;
 //! * [`message`]: RFC 9292 binary HTTP of indeterminate length, bounded and incremental;
 //! * [`inner`]: what the sealed request head may carry, and the two fields that sealwire adds;
+//! * [`access`]: keys that a server asks for;
 //! * [`pacing`]: coalescing and constant rate, with time as an argument;
 //! * [`sse`]: splitting of server-sent events;
 //! * [`json_body`]: the top level of an API request's JSON;
@@ -15,6 +16,7 @@
 //!
 //! The feature `net` adds the server loop and the client on tokio and hyper.
 
+pub mod access;
 pub mod carriage;
 pub mod discovery;
 pub mod inner;

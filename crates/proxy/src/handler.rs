@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use http::{Method, Request, Response, StatusCode};
 use sealwire::{Context, CryptoProvider, RelayCode};
+use sealwire_http::access::{Access, bearer};
 use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::inner::{PADDING_FIELD, REQUEST_FIELDS, TIME_FIELD};
 use sealwire_http::json_body::JsonBody;
@@ -36,6 +37,7 @@ pub(crate) struct Proxy {
     provider: CryptoProvider,
     client: HttpClient,
     bundles: Bundles,
+    access: Access,
 }
 
 impl Handler for Proxy {
@@ -55,6 +57,7 @@ impl Proxy {
     pub(crate) fn new(config: ProxyConfig, provider: CryptoProvider, client: HttpClient) -> Self {
         Self {
             bundles: Bundles::new(provider, client.clone()),
+            access: Access::new(provider.verification, config.app_key.as_deref()),
             config,
             provider,
             client,
@@ -71,6 +74,14 @@ impl Proxy {
             ));
         }
         let path = request.uri().path().to_owned();
+        if let Err(denied) = self.access.check(request.headers()) {
+            discard(request.into_body());
+            return Err(ApiError::invalid_request(
+                401,
+                "invalid_api_key",
+                denied.to_string(),
+            ));
+        }
         match (request.method(), path.as_str()) {
             (&Method::GET, HEALTH_PATH) => Ok(text(StatusCode::OK, "ok\n")),
             (&Method::GET, MODELS) => {
@@ -280,12 +291,7 @@ impl Proxy {
         if !self.config.forward_key {
             return None;
         }
-        headers
-            .get(AUTHORIZATION)?
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
-            .map(str::to_owned)
+        bearer(headers).map(str::to_owned)
     }
 }
 

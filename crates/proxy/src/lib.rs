@@ -31,6 +31,8 @@ pub struct ProxyConfig {
     pub listen: SocketAddr,
     /// Whether `listen` may be other than loopback: whoever reaches the port can then use it, unencrypted.
     pub allow_remote: bool,
+    /// The key that applications must show; needed where `listen` is not loopback.
+    pub app_key: Option<String>,
     /// The relay.
     pub relay: BaseUrl,
     /// Which instances are trusted.
@@ -90,6 +92,7 @@ impl ProxyConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allow_remote: false,
+            app_key: None,
             relay,
             trust,
             relay_key: None,
@@ -113,6 +116,9 @@ pub enum StartError {
         "{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted"
     )]
     NotLoopback(SocketAddr),
+    /// The address is not loopback and no key is asked for.
+    #[error("{0} is not a loopback address: with --allow-remote an --app-key is needed too")]
+    NoAppKey(SocketAddr),
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -131,6 +137,9 @@ pub async fn start(
     let listen = config.listen;
     if !config.allow_remote && !listen.ip().is_loopback() {
         return Err(StartError::NotLoopback(listen));
+    }
+    if config.app_key.is_none() && !listen.ip().is_loopback() {
+        return Err(StartError::NoAppKey(listen));
     }
     let handler = Arc::new(handler::Proxy::new(config, provider, client));
     Server::start(listen, ServerLimits::default(), handler)

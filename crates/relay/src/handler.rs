@@ -7,7 +7,9 @@ use bytes::BytesMut;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sealwire::handshake::{ParsedRequest, RequestProgress};
+use sealwire::rustcrypto::verification;
 use sealwire::{Context, RelayCode};
+use sealwire_http::access::Access;
 use sealwire_http::carriage::{
     BUNDLES_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, RESPONSE_MEDIA_TYPE, USAGE_PATH,
     check_media_type, context_bytes, request_headers, response_headers, to_base64url,
@@ -23,7 +25,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::RelayConfig;
-use crate::access::Access;
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
@@ -61,9 +62,9 @@ impl sealwire_http::net::Handler for Handler {
         }
         let key = match self.access.check(request.headers()) {
             Ok(key) => key,
-            Err(refusal) => {
+            Err(denied) => {
                 discard(request.into_body());
-                return problem(&refusal);
+                return problem(&Problem::new(RelayCode::Auth, denied.to_string()));
             }
         };
         match (request.method(), path) {
@@ -93,7 +94,7 @@ impl sealwire_http::net::Handler for Handler {
 impl Handler {
     pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
         Self {
-            access: Access::new(&config.api_keys),
+            access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),
             streams: Arc::new(Semaphore::new(config.limits.streams)),
             config,
             registry,

@@ -10,7 +10,6 @@
 //! It links no KEM, no AEAD and no provider: SHA-256 and Ed25519 verification are all that metering needs. What passes through is not changed and
 //! never waits for the meter. [`start`] serves until the returned [`Relay`] is dropped or shut down.
 
-mod access;
 #[cfg(feature = "cli")]
 pub mod args;
 mod forward;

@@ -1,7 +1,8 @@
 //! Two columns of text, printed as they come.
 
 use std::collections::VecDeque;
-use std::io::Write;
+
+use sealwire_http::net::say;
 
 /// A table of two columns that fits 80 to 120 columns.
 pub(super) struct Table {
@@ -35,7 +36,7 @@ impl Table {
     pub(super) fn rule(&mut self) {
         self.drain_right();
         let (left, right) = ("-".repeat(self.left_width), "-".repeat(self.right_width));
-        print_line(&format!("{left}-+-{right}"));
+        say(&format!("{left}-+-{right}"));
     }
 
     /// Text on both sides, wrapped.
@@ -59,6 +60,7 @@ impl Table {
 
     /// Running text on the left; each full line is printed with a line for the right.
     pub(super) fn flow(&mut self, text: &str, right: impl Fn() -> String) {
+        self.drain_right();
         for character in text.chars() {
             self.line.push(character);
             if self.line.chars().count() > self.left_width {
@@ -99,15 +101,8 @@ impl Table {
 
     fn print(&self, left: &str, right: &str) {
         let width = self.left_width;
-        print_line(format!("{left:width$} | {right}").trim_end());
+        say(format!("{left:width$} | {right}").trim_end());
     }
-}
-
-fn print_line(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // A closed stdout ends the demo's use, not the demo.
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {

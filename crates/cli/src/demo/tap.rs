@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN};
 use sealwire::handshake::{ParsedRequest, RequestProgress};
 use sealwire::{Context, Suite};
-use sealwire_http::carriage::{REQUESTS_PATH, context_bytes};
+use sealwire_http::carriage::{REQUESTS_PATH, context_bytes, h2_len};
 use sealwire_http::net::{
     BaseUrl, Body, Handler, HttpClient, Incoming, channel, full, next_data, read_all, text,
 };
@@ -27,6 +27,7 @@ struct View {
     all_down: Vec<u8>,
     suite: Option<Suite>,
     h2_seen: bool,
+    h2: Vec<u8>,
     frames: Vec<Frame>,
 }
 
@@ -53,7 +54,7 @@ impl Seen {
         let mut lines = Vec::new();
         if let Ok(context) = Context::parse(&view.context) {
             lines.push(format!(
-                "context: label {:?}, attempt {}, request {}..",
+                "label {:?}, attempt {}, request {}..",
                 context.label(),
                 context.attempt(),
                 hex(&context.request_id(), 4),
@@ -61,9 +62,9 @@ impl Seen {
         }
         if let Ok(RequestProgress::Done { consumed, request }) = ParsedRequest::read(&view.up) {
             lines.push(format!(
-                "H1 {consumed} B: bundle {}.., then {}..",
+                "H1 {consumed} B: bundle {}.. {}..",
                 hex(&request.bundle_id(), 4),
-                hex(view.up.get(22..).unwrap_or_default(), 8),
+                hex(view.up.get(22..).unwrap_or_default(), 4),
             ));
             let mut rest = view.up.get(consumed..).unwrap_or_default();
             while let Some(header) = rest.first_chunk::<HEADER_LEN>() {
@@ -81,27 +82,36 @@ impl Seen {
         lines
     }
 
+    /// The relay's view of H2.
+    pub(super) fn h2_line(&self) -> String {
+        let view = self.lock();
+        format!(
+            "H2 {} B: {}..",
+            view.h2.len(),
+            hex(view.h2.get(2..).unwrap_or_default(), 12)
+        )
+    }
+
     /// One line about the frames since the last call.
     pub(super) fn take_line(&self, start: Instant) -> String {
         let frames = std::mem::take(&mut self.lock().frames);
-        let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
+        let Some(last) = frames.last() else {
             return String::new();
         };
         let time = last.at.saturating_duration_since(start).as_millis();
         let sealed: Vec<&Frame> = frames.iter().filter(|frame| !frame.public).collect();
         let sizes: usize = sealed.iter().map(|frame| frame.length).sum();
-        let mut line = format!("+{time:>5} ms");
+        let mut line = format!("+{time:>4} ms");
         if let Some(frame) = sealed.first() {
             line.push_str(&format!(
                 "  {:>2} SEALED {sizes:>5} B  {}..",
                 sealed.len(),
-                hex(&frame.start, 8)
+                hex(&frame.start, 4)
             ));
         }
         if frames.iter().any(|frame| frame.public) {
-            line.push_str("  PUBLIC receipt");
+            line.push_str("  receipt");
         }
-        let _ = first;
         line
     }
 
@@ -134,13 +144,12 @@ impl Seen {
         view.all_down.extend_from_slice(bytes);
         view.down.extend_from_slice(bytes);
         if !view.h2_seen {
-            // H2: version, flags, ciphertext, confirm2.
             let Some(suite) = view.suite else { return };
-            let length = 2 + suite.ciphertext_len() + 32;
-            if view.down.len() < length {
+            if view.down.len() < h2_len(suite) {
                 return;
             }
-            let _ = view.down.split_to(length);
+            let h2 = view.down.split_to(h2_len(suite));
+            view.h2 = h2.to_vec();
             view.h2_seen = true;
         }
         while let Some(header) = view.down.first_chunk::<HEADER_LEN>() {

@@ -22,12 +22,16 @@ pub fn secret_argument(text: &str) -> Result<String, String> {
     Ok(secret)
 }
 
-/// Prints `listening http://ADDR` and makes sure that it is seen at once.
-pub fn announce(address: SocketAddr) {
+/// Prints a line and makes sure that it is seen at once. A closed stdout is no reason to stop.
+pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    // A closed stdout is no reason to stop serving.
-    let _ = writeln!(out, "listening http://{address}");
+    let _ = writeln!(out, "{line}");
     let _ = out.flush();
+}
+
+/// Prints `listening http://ADDR`.
+pub fn announce(address: SocketAddr) {
+    say(&format!("listening http://{address}"));
 }
 
 /// Completes at Ctrl-C, and on Unix also at SIGTERM.
