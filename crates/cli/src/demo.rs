@@ -76,23 +76,19 @@ struct Stack {
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
     let client = HttpClient::new(&ClientConfig::default());
     let stack = start(&args, &client).await?;
-<<<<<<< HEAD
-    println!(
+    say(&format!(
         "proxy     {}   the application speaks to it, plain HTTP on loopback",
         stack.proxy
-    );
-    println!("relay     {}   routes and meters, cannot read", stack.relay);
-    println!(
+    ));
+    say(&format!(
+        "relay     {}   routes and meters, cannot read",
+        stack.relay
+    ));
+    say(&format!(
         "identity  {}   the proxy has pinned this instance",
         stack.identity
-    );
-    println!();
-=======
-    say(&format!("proxy     {}   the application speaks to it, plain HTTP on loopback", stack.proxy));
-    say(&format!("relay     {}   routes and meters, cannot read", stack.relay));
-    say(&format!("identity  {}   the proxy has pinned this instance", stack.identity));
+    ));
     say("");
->>>>>>> sys
     wait_for_model(&client, &stack.relay).await?;
     let answer = ask(&args, &client, &stack).await?;
     summary(&args, &client, &stack, &answer).await
@@ -218,15 +214,11 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
     table.left(&format!("model: {MODEL}"));
     table.left(&format!("user:  {}", args.question));
     table.rule();
-<<<<<<< HEAD
     table.both(
         "200 text/event-stream",
         "200 application/vnd.sealwire.response",
     );
-=======
-    table.both("200 text/event-stream", "200 application/vnd.sealwire.response");
     table.right(&stack.seen.h2_line());
->>>>>>> sys
 
     let mut splitter = Splitter::new(1 << 20);
     let mut answer = String::new();
@@ -299,12 +291,6 @@ async fn summary(
         say("plaintext FOUND in what the relay saw");
         return Err(failed("the relay saw plaintext"));
     }
-<<<<<<< HEAD
-    println!(
-        "plaintext no word of four letters or more of question or answer is in what the relay saw"
-    );
-=======
     say("plaintext no word of four letters or more of question or answer is in what the relay saw");
->>>>>>> sys
     Ok(())
 }
