@@ -151,7 +151,7 @@ fn bundle_policy(policy: &Value) -> BundlePolicy {
     let label = String::from_utf8(hex(&policy["label"])).unwrap();
     let trusted: Vec<[u8; 32]> = list(&policy["trusted_identities"])
         .iter()
-        .map(|id| array(id))
+        .map(array)
         .collect();
     let suites: Vec<Suite> = list(&policy["suites"])
         .iter()

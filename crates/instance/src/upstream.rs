@@ -131,7 +131,7 @@ pub(crate) async fn call(
     request.headers_mut().remove(HOST);
     let response = match timeout(head_time, client.send(request)).await {
         Err(_) => {
-            return Err(ApiError::api_error(
+            return Err(ApiError::server_error(
                 504,
                 "upstream_timeout",
                 format!(
@@ -157,17 +157,17 @@ pub(crate) async fn call(
 /// What the client is told; the address of the model server is none of its business.
 fn failure(error: &ClientError) -> ApiError {
     match error {
-        ClientError::Connect(_) => ApiError::api_error(
+        ClientError::Connect(_) => ApiError::server_error(
             502,
             "upstream_unreachable",
             "the model server is not reachable from the instance",
         ),
-        ClientError::NotHttp(_) => ApiError::api_error(
+        ClientError::NotHttp(_) => ApiError::server_error(
             502,
             "upstream_garbage",
             "the model server sent something that is not HTTP",
         ),
-        _ => ApiError::api_error(
+        _ => ApiError::server_error(
             502,
             "upstream_broken",
             "the model server closed the connection before it answered",

@@ -13,7 +13,6 @@ use sealwire::handshake::{ParsedRequest, h2_len, transcript};
 use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
-use sealwire_http::carriage::h2_len;
 
 use crate::ledger::{Account, Ledger, StreamTotals};
 
