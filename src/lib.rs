@@ -15,8 +15,8 @@
 //!
 //! | you want | look at |
 //! | --- | --- |
-//! | a sealed stream over TCP, a Unix socket, any `AsyncRead + AsyncWrite` | [`adapter::SealedStream`] (feature `futures` or `tokio`), `examples/tcp.rs` |
-//! | sealed HTTP bodies | [`adapter::OpenStream`], [`adapter::SealSink`] |
+//! | a sealed stream over TCP, a Unix socket, any `AsyncRead + AsyncWrite` | `adapter::SealedStream` (feature `futures` or `tokio`), `examples/tcp.rs` |
+//! | sealed HTTP bodies | `adapter::OpenStream`, `adapter::SealSink` |
 //! | a transport of your own, no runtime, no_std | [`client::start`], [`server::accept`], [`Sealer`], [`Opener`]; `examples/pipe.rs` |
 //! | to check receipts or transcripts without any keys | feature `verify`: [`Bundle::parse`], [`receipt::ReceiptChecker`], [`handshake::transcript`] |
 //!
