@@ -76,9 +76,18 @@ struct Stack {
 pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
     let client = HttpClient::new(&ClientConfig::default());
     let stack = start(&args, &client).await?;
-    say(&format!("proxy     {}   the application speaks to it, plain HTTP on loopback", stack.proxy));
-    say(&format!("relay     {}   routes and meters, cannot read", stack.relay));
-    say(&format!("identity  {}   the proxy has pinned this instance", stack.identity));
+    say(&format!(
+        "proxy     {}   the application speaks to it, plain HTTP on loopback",
+        stack.proxy
+    ));
+    say(&format!(
+        "relay     {}   routes and meters, cannot read",
+        stack.relay
+    ));
+    say(&format!(
+        "identity  {}   the proxy has pinned this instance",
+        stack.identity
+    ));
     say("");
     wait_for_model(&client, &stack.relay).await?;
     let answer = ask(&args, &client, &stack).await?;
@@ -111,7 +120,11 @@ async fn start(args: &DemoArgs, client: &HttpClient) -> Result<Stack, DemoError>
     let tap = Server::start(
         ([127, 0, 0, 1], 0).into(),
         ServerLimits::default(),
-        Arc::new(Tap::new(relay_url.clone(), client.clone(), Arc::clone(&seen))),
+        Arc::new(Tap::new(
+            relay_url.clone(),
+            client.clone(),
+            Arc::clone(&seen),
+        )),
     )
     .await
     .map_err(failed)?;
@@ -186,7 +199,10 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
         let body = read_all(&mut body, 1 << 16, Duration::from_secs(5))
             .await
             .unwrap_or_default();
-        return Err(failed(format!("{status} {}", String::from_utf8_lossy(&body))));
+        return Err(failed(format!(
+            "{status} {}",
+            String::from_utf8_lossy(&body)
+        )));
     }
 
     let mut table = Table::new();
@@ -198,7 +214,10 @@ async fn ask(args: &DemoArgs, client: &HttpClient, stack: &Stack) -> Result<Stri
     table.left(&format!("model: {MODEL}"));
     table.left(&format!("user:  {}", args.question));
     table.rule();
-    table.both("200 text/event-stream", "200 application/vnd.sealwire.response");
+    table.both(
+        "200 text/event-stream",
+        "200 application/vnd.sealwire.response",
+    );
     table.right(&stack.seen.h2_line());
 
     let mut splitter = Splitter::new(1 << 20);

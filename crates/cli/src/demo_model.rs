@@ -9,7 +9,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::net::{
-    Body, BodySender, Handler, Incoming, Server, ServerLimits, announce, channel, json, read_all, text,
+    Body, BodySender, Handler, Incoming, Server, ServerLimits, announce, channel, json, read_all,
+    text,
 };
 use sealwire_http::openai::{ApiError, model_list};
 use serde_json::{Value, json};
@@ -149,7 +150,11 @@ impl DemoModel {
             .and_then(Value::as_u64)
             .and_then(|limit| usize::try_from(limit).ok())
             .unwrap_or(usize::MAX);
-        let finish = if tokens.len() > limit { "length" } else { "stop" };
+        let finish = if tokens.len() > limit {
+            "length"
+        } else {
+            "stop"
+        };
         tokens.truncate(limit);
         let prompt_tokens = tokenize(&prompt_text(&body)).len();
         let answer = Answer {
@@ -384,10 +389,7 @@ fn answer(question: &str) -> String {
              for the bill. The question and this answer are sealed between your machine and the model's enclave, so the relay cannot read them, \
              change them, or cut them short without being noticed.",
         ),
-        (
-            &["capital", "france"],
-            "The capital of France is Paris.",
-        ),
+        (&["capital", "france"], "The capital of France is Paris."),
         (
             &["haiku", "poem"],
             "Sealed before it leaves, / a question crosses the dark; / only one reads it.",
@@ -429,7 +431,9 @@ fn embedding(text: &str) -> Vec<f64> {
     }
     (0..8)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let sample = u32::try_from(state >> 32).unwrap_or(0);
             f64::from(sample) / f64::from(u32::MAX) * 2.0 - 1.0
         })

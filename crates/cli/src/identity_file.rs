@@ -19,7 +19,9 @@ pub enum IdentityFileError {
     #[error("the identity key file {0} is open to others; run: chmod 600 {0}")]
     Mode(PathBuf),
     /// The file holds something else.
-    #[error("the identity key file {0} does not hold 32 bytes as base64url; remove it to get a new key, which clients must then pin")]
+    #[error(
+        "the identity key file {0} does not hold 32 bytes as base64url; remove it to get a new key, which clients must then pin"
+    )]
     Content(PathBuf),
     /// The random generator failed.
     #[error("cannot make an identity key: {0}")]

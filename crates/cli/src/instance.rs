@@ -70,7 +70,9 @@ pub struct InstanceArgs {
 #[non_exhaustive]
 pub enum InstanceError {
     /// There is no TEE here and nobody said that this is meant.
-    #[error("this machine offers no evidence for an identity key; to run without, say so with --evidence none, and pin the identity at the clients")]
+    #[error(
+        "this machine offers no evidence for an identity key; to run without, say so with --evidence none, and pin the identity at the clients"
+    )]
     NoEvidence,
     /// The identity key.
     #[error(transparent)]

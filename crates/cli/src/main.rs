@@ -40,7 +40,9 @@ async fn main() -> ExitCode {
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
         Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
-        Command::DemoModel(args) => demo_model::run(args, stop_signal()).await.map_err(Into::into),
+        Command::DemoModel(args) => demo_model::run(args, stop_signal())
+            .await
+            .map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

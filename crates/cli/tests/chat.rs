@@ -56,8 +56,7 @@ async fn early_data_never_answers_whole_and_streamed() {
     // A request of many frames, sealed after SWITCH.
     let mut long = question(false);
     long["padding"] = json!("x".repeat(3_000_000));
-    let (status, _) =
-        whole(post(&system.proxy_url, "/v1/chat/completions", &long).await).await;
+    let (status, _) = whole(post(&system.proxy_url, "/v1/chat/completions", &long).await).await;
     assert_eq!(status, 200);
 }
 
@@ -103,21 +102,32 @@ async fn usage_reaches_the_relay_and_the_extra_event_does_not_reach_the_applicat
     let model = model().await;
     let system = system(model.address()).await;
     let streamed = ask_streamed(&system.proxy_url).await;
-    assert!(streamed.events.iter().all(|event| event.get("usage").is_none()));
+    assert!(
+        streamed
+            .events
+            .iter()
+            .all(|event| event.get("usage").is_none())
+    );
     let row = usage(&system.relay_url, 1).await;
     assert_eq!(
-        (&row["tokens_in"], &row["tokens_out"], &row["receipts_refused"]),
+        (
+            &row["tokens_in"],
+            &row["tokens_out"],
+            &row["receipts_refused"]
+        ),
         (&json!(6), &json!(6), &json!(0)),
         "{row}"
     );
     // Who asks for usage gets it.
     let mut asked = question(true);
     asked["stream_options"] = json!({"include_usage": true});
-    let streamed =
-        read_stream(post(&system.proxy_url, "/v1/chat/completions", &asked).await).await;
+    let streamed = read_stream(post(&system.proxy_url, "/v1/chat/completions", &asked).await).await;
     assert!(streamed.done);
     assert_eq!(
-        streamed.events.last().map(|event| &event["usage"]["completion_tokens"]),
+        streamed
+            .events
+            .last()
+            .map(|event| &event["usage"]["completion_tokens"]),
         Some(&json!(6))
     );
     assert_eq!(usage(&system.relay_url, 2).await["tokens_out"], 12);
@@ -125,11 +135,7 @@ async fn usage_reaches_the_relay_and_the_extra_event_does_not_reach_the_applicat
 
 #[tokio::test]
 async fn tokens_come_one_by_one() {
-    let (upstream, _) = common::raw_upstream(
-        vec![common::SSE_HEAD, common::SSE_TICK],
-        false,
-    )
-    .await;
+    let (upstream, _) = common::raw_upstream(vec![common::SSE_HEAD, common::SSE_TICK], false).await;
     let system = system(upstream).await;
     let response = post(&system.proxy_url, "/v1/chat/completions", &question(true)).await;
     assert_eq!(response.status(), 200);
@@ -216,9 +222,15 @@ async fn models_are_listed_and_other_paths_are_errors_of_the_api() {
     let upstream = model().await;
     let system = system(upstream.address()).await;
     let (status, models) = get(&system.proxy_url, "/v1/models").await;
-    assert_eq!((status.as_u16(), &models["data"][0]["id"]), (200, &json!(MODEL)));
+    assert_eq!(
+        (status.as_u16(), &models["data"][0]["id"]),
+        (200, &json!(MODEL))
+    );
     let (status, error) = get(&system.proxy_url, "/v1/files").await;
-    assert_eq!((status.as_u16(), common::code(&error)), (404, "unknown_url"));
+    assert_eq!(
+        (status.as_u16(), common::code(&error)),
+        (404, "unknown_url")
+    );
     let unknown = json!({"model": "other", "messages": []});
     let (status, error) =
         whole(post(&system.proxy_url, "/v1/chat/completions", &unknown).await).await;
@@ -239,5 +251,8 @@ async fn errors_of_the_model_server_pass_as_they_are() {
     let empty = json!({"model": MODEL, "messages": []});
     let (status, error) =
         whole(post(&system.proxy_url, "/v1/chat/completions", &empty).await).await;
-    assert_eq!((status.as_u16(), common::code(&error)), (400, "no_question"));
+    assert_eq!(
+        (status.as_u16(), common::code(&error)),
+        (400, "no_question")
+    );
 }

@@ -12,16 +12,12 @@ use sealwire::{
     Bundle, BundlePolicy, Context, Event, IdentityTrust, Sealer, StreamErrorCode, VerifiedBundle,
     rustcrypto,
 };
-use sealwire_http::carriage::{
-    BUNDLES_PATH, REQUESTS_PATH, from_base64url, request_headers,
-};
+use sealwire_http::carriage::{BUNDLES_PATH, REQUESTS_PATH, from_base64url, request_headers};
 use sealwire_http::inner::{PADDING_FIELD, TIME_FIELD};
 use sealwire_http::message::{
     Decoder, Fields, MessageLimits, Piece, RequestHead, ResponseHead, encode_content, encode_end,
 };
-use sealwire_http::net::{
-    BaseUrl, Body, BodySender, Incoming, channel, full, next_data,
-};
+use sealwire_http::net::{BaseUrl, Body, BodySender, Incoming, channel, full, next_data};
 use sealwire_instance::{Instance, InstanceConfig};
 use serde_json::{Value, json};
 
@@ -95,12 +91,16 @@ impl Default for Inner {
 impl Inner {
     fn encode(&self) -> Vec<u8> {
         let mut fields = Fields::new();
-        fields.push("content-type", b"application/json").expect("valid");
+        fields
+            .push("content-type", b"application/json")
+            .expect("valid");
         for time in &self.time {
             fields.push(TIME_FIELD, time.as_bytes()).expect("valid");
         }
         if let Some(padding) = self.padding {
-            fields.push(PADDING_FIELD, padding.as_bytes()).expect("valid");
+            fields
+                .push(PADDING_FIELD, padding.as_bytes())
+                .expect("valid");
         }
         let mut out = Vec::new();
         RequestHead {
@@ -487,7 +487,10 @@ async fn another_context_beside_h1_is_refused() {
         let other = other.expect("a context").encode();
         let response = post(&base, request_headers(&other), full(wire.clone())).await;
         let (status, problem) = common::whole(response).await;
-        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("refused")));
+        assert_eq!(
+            (status.as_u16(), &problem["code"]),
+            (400, &json!("refused"))
+        );
         // One text for all causes.
         assert_eq!(problem["detail"], "the handshake was refused");
     }
@@ -560,7 +563,10 @@ async fn the_least_padding_of_an_instance_holds() {
         at += header.frame_len();
     }
     assert!(!lengths.is_empty());
-    assert!(lengths.iter().all(|length| *length == 1_024 + 24), "{lengths:?}");
+    assert!(
+        lengths.iter().all(|length| *length == 1_024 + 24),
+        "{lengths:?}"
+    );
 }
 
 #[tokio::test]
@@ -572,9 +578,14 @@ async fn labels_are_kept_apart() {
     let base = url(instance.address());
     // Sealed for "demo", asks for "other".
     let inner = Inner {
-        content: json!({"model": "other", "messages": []}).to_string().into_bytes(),
+        content: json!({"model": "other", "messages": []})
+            .to_string()
+            .into_bytes(),
         ..Inner::default()
     };
     let answer = ask(&base, &inner.encode()).await;
-    assert_eq!((answer.status, code(&answer.json())), (400, "model_mismatch"));
+    assert_eq!(
+        (answer.status, code(&answer.json())),
+        (400, "model_mismatch")
+    );
 }

@@ -5,8 +5,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::{
-    MODEL, ask, code, get, instance, model, post, proxy, question, relay, server, url,
-    usage, whole,
+    MODEL, ask, code, get, instance, model, post, proxy, question, relay, server, url, usage, whole,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sealwire::handshake::{ParsedRequest, RequestProgress};
@@ -129,7 +128,9 @@ async fn lying_answer(
     }
     let mut message = Vec::new();
     let mut fields = Fields::new();
-    fields.push("content-type", b"application/json").expect("valid");
+    fields
+        .push("content-type", b"application/json")
+        .expect("valid");
     ResponseHead {
         status: 200,
         fields,
@@ -178,7 +179,10 @@ async fn receipts_that_do_not_verify_are_not_billed_and_fail_at_the_client() {
     let (status, error) = ask(&url(proxy.address())).await;
     assert_eq!((status.as_u16(), code(&error)), (502, "receipt_mismatch"));
     let row = usage(&url(relay.address()), 2).await;
-    assert_eq!((&row["tokens_in"], &row["receipts_refused"]), (&1_000.into(), &1.into()));
+    assert_eq!(
+        (&row["tokens_in"], &row["receipts_refused"]),
+        (&1_000.into(), &1.into())
+    );
 }
 
 #[tokio::test]
@@ -191,7 +195,10 @@ async fn a_relay_with_keys_asks_for_one_and_meters_by_it() {
     let relay_url = url(relay.address());
     for path in ["/v1/models", "/usage", "/sealwire/v1/bundles?label=demo"] {
         let (status, problem) = get(&relay_url, path).await;
-        assert_eq!((status.as_u16(), problem["code"].as_str()), (401, Some("auth")));
+        assert_eq!(
+            (status.as_u16(), problem["code"].as_str()),
+            (401, Some("auth"))
+        );
     }
     assert_eq!(get(&relay_url, "/healthz").await.0, 200);
     let mut config = ProxyConfig::new(
@@ -215,7 +222,10 @@ async fn a_relay_with_keys_asks_for_one_and_meters_by_it() {
         let relay_url = relay_url.clone();
         async move {
             let mut headers = HeaderMap::new();
-            headers.insert("authorization", format!("Bearer {key}").parse().expect("ASCII"));
+            headers.insert(
+                "authorization",
+                format!("Bearer {key}").parse().expect("ASCII"),
+            );
             let response = common::send(
                 Method::GET,
                 &relay_url,
@@ -262,14 +272,36 @@ async fn bad_sealed_requests_are_refused_with_a_problem() {
         (no_type, vec![], 400, "refused"),
         (no_context, vec![], 400, "refused"),
         (request_headers(&context), b"HELLO".to_vec(), 400, "refused"),
-        (request_headers(&context), b"SW\x01".to_vec(), 400, "refused"),
-        (request_headers(&[9, 9]), unknown_bundle.clone(), 400, "refused"),
-        (request_headers(&context), unknown_bundle.clone(), 409, "key-unknown"),
-        (request_headers(&other), unknown_bundle.clone(), 409, "key-unknown"),
+        (
+            request_headers(&context),
+            b"SW\x01".to_vec(),
+            400,
+            "refused",
+        ),
+        (
+            request_headers(&[9, 9]),
+            unknown_bundle.clone(),
+            400,
+            "refused",
+        ),
+        (
+            request_headers(&context),
+            unknown_bundle.clone(),
+            409,
+            "key-unknown",
+        ),
+        (
+            request_headers(&other),
+            unknown_bundle.clone(),
+            409,
+            "key-unknown",
+        ),
     ] {
         let direct = url(system.instance.as_ref().expect("running").address());
         // An instance looks for the key before it reads the context.
-        let relay_only = headers.get("sealwire-context").is_some_and(|value| value == "CQk");
+        let relay_only = headers
+            .get("sealwire-context")
+            .is_some_and(|value| value == "CQk");
         for server in [&system.relay_url, &direct] {
             if relay_only && server == &direct {
                 continue;
@@ -293,7 +325,8 @@ async fn bad_sealed_requests_are_refused_with_a_problem() {
                 "{problem}"
             );
             let fresh = problem.get("bundle").is_some();
-            let served = headers.get("sealwire-context") == request_headers(&context).get("sealwire-context");
+            let served = headers.get("sealwire-context")
+                == request_headers(&context).get("sealwire-context");
             assert_eq!(fresh, expected == "key-unknown" && served, "{problem}");
         }
     }
@@ -331,10 +364,16 @@ async fn discovery_of_unknown_labels_and_bad_queries() {
             async move { get(server, &path).await }
         };
         let (status, problem) = ask("label=other").await;
-        assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("key-unknown")));
+        assert_eq!(
+            (status.as_u16(), problem["code"].as_str()),
+            (404, Some("key-unknown"))
+        );
         for bad in ["", "label=a&label=b", "label=demo&suite=x"] {
             let (status, problem) = ask(bad).await;
-            assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("refused")));
+            assert_eq!(
+                (status.as_u16(), problem["code"].as_str()),
+                (400, Some("refused"))
+            );
         }
         let (_, first) = ask("label=demo&single_use=true&suite=1").await;
         let (_, second) = ask("label=demo&single_use=true&suite=1").await;
@@ -364,6 +403,10 @@ async fn an_instance_that_is_none_is_not_used() {
     .await;
     let relay = relay(RelayConfig::new(vec![url(stated.address())])).await;
     common::found(&url(relay.address())).await;
-    let (_, bundles) = get(&url(relay.address()), &format!("{BUNDLES_PATH}?label={MODEL}")).await;
+    let (_, bundles) = get(
+        &url(relay.address()),
+        &format!("{BUNDLES_PATH}?label={MODEL}"),
+    )
+    .await;
     assert_eq!(bundles["bundles"], serde_json::json!([]));
 }

@@ -16,9 +16,7 @@ use sealwire::{Context, IdentityTrust, RelayCode, Suite};
 use sealwire_http::carriage::{
     BUNDLES_PATH, REQUESTS_PATH, context_bytes, h2_len, response_headers,
 };
-use sealwire_http::net::{
-    BaseUrl, Body, Incoming, Server, full, json, problem, read_all,
-};
+use sealwire_http::net::{BaseUrl, Body, Incoming, Server, full, json, problem, read_all};
 use sealwire_http::problem::Problem;
 use sealwire_instance::InstanceConfig;
 use sealwire_proxy::ProxyConfig;
@@ -85,7 +83,9 @@ where
             let body = read_all(&mut body, 1 << 24, common::IDLE)
                 .await
                 .expect("a body");
-            seen.lock().expect("no panic").push((context, body.to_vec()));
+            seen.lock()
+                .expect("no panic")
+                .push((context, body.to_vec()));
             answer()
         }
     })
@@ -117,7 +117,10 @@ async fn html_and_plaintext_with_status_200_are_thrown_away() {
     for (media_type, body) in [
         ("text/html", "<html>injected</html>"),
         ("text/event-stream", INJECTED),
-        ("application/json", "{\"choices\":[{\"message\":{\"content\":\"injected\"}}]}"),
+        (
+            "application/json",
+            "{\"choices\":[{\"message\":{\"content\":\"injected\"}}]}",
+        ),
     ] {
         let (relay, _) = lying(&honest, move || with_type(200, media_type, body)).await;
         let (_proxy, base) = proxy_to(&honest, &relay).await;
@@ -218,11 +221,7 @@ async fn an_answer_of_another_stream_or_a_reflected_request_fails_the_handshake(
     let upstream = model().await;
     let first = Arc::new(Mutex::new(None::<Vec<u8>>));
     let (_honest, _meddler, _proxy, base) = meddled(&upstream, move |body| {
-        first
-            .lock()
-            .expect("no panic")
-            .get_or_insert(body)
-            .clone()
+        first.lock().expect("no panic").get_or_insert(body).clone()
     })
     .await;
     assert_eq!(ask(&base).await.0, 200);
@@ -255,8 +254,11 @@ async fn an_answer_of_another_stream_or_a_reflected_request_fails_the_handshake(
 async fn a_swapped_bundle_gets_no_request() {
     let upstream = model().await;
     let honest = system(upstream.address()).await;
-    let mallory =
-        common::instance(InstanceConfig::new(url(upstream.address()), common::MODEL), 9).await;
+    let mallory = common::instance(
+        InstanceConfig::new(url(upstream.address()), common::MODEL),
+        9,
+    )
+    .await;
     // Discovery of another instance, with the same label and an identity of its own.
     let got = Arc::new(Mutex::new(0));
     let (target, seen) = (url(mallory.address()), Arc::clone(&got));
@@ -272,10 +274,7 @@ async fn a_swapped_bundle_gets_no_request() {
     .await;
     let (_proxy, base) = proxy_to(&honest, &swapping).await;
     let (status, error) = ask(&base).await;
-    assert_eq!(
-        (status.as_u16(), code(&error)),
-        (502, "identity_untrusted")
-    );
+    assert_eq!((status.as_u16(), code(&error)), (502, "identity_untrusted"));
     assert_eq!(*got.lock().expect("no panic"), 0);
 }
 
@@ -283,8 +282,11 @@ async fn a_swapped_bundle_gets_no_request() {
 async fn a_bundle_pushed_with_key_unknown_passes_the_same_checks() {
     let upstream = model().await;
     let honest = system(upstream.address()).await;
-    let mallory =
-        common::instance(InstanceConfig::new(url(upstream.address()), common::MODEL), 9).await;
+    let mallory = common::instance(
+        InstanceConfig::new(url(upstream.address()), common::MODEL),
+        9,
+    )
+    .await;
     let (_, list) = common::get(
         &url(mallory.address()),
         &format!("{BUNDLES_PATH}?label={}&suite=1", common::MODEL),
@@ -296,17 +298,12 @@ async fn a_bundle_pushed_with_key_unknown_passes_the_same_checks() {
         .expect("sound")
         .id();
     let (relay, got) = lying(&honest, move || {
-        problem(
-            &Problem::new(RelayCode::KeyUnknown, "take this").with_bundle(Some(pushed.clone())),
-        )
+        problem(&Problem::new(RelayCode::KeyUnknown, "take this").with_bundle(Some(pushed.clone())))
     })
     .await;
     let (_proxy, base) = proxy_to(&honest, &relay).await;
     let (status, error) = ask(&base).await;
-    assert_eq!(
-        (status.as_u16(), code(&error)),
-        (502, "relay_key_unknown")
-    );
+    assert_eq!((status.as_u16(), code(&error)), (502, "relay_key_unknown"));
     let got = got.lock().expect("no panic");
     assert_eq!(got.len(), 3);
     // Nothing was sealed to the pushed bundle; H1 names its bundle at bytes 6 to 22.
@@ -359,7 +356,12 @@ async fn what_is_no_answer_of_a_relay_is_said_to_be_none() {
             "{\"code\":\"shiny\",\"status\":503}",
             "relay_internal",
         ),
-        (201, "application/vnd.sealwire.response", "x", "relay_not_sealwire"),
+        (
+            201,
+            "application/vnd.sealwire.response",
+            "x",
+            "relay_not_sealwire",
+        ),
     ] {
         let (relay, got) = lying(&honest, move || with_type(status, media_type, body)).await;
         let (_proxy, base) = proxy_to(&honest, &relay).await;
@@ -404,11 +406,13 @@ async fn a_relay_that_hangs_is_an_api_error_in_time() {
 
 #[tokio::test]
 async fn discovery_that_is_none_is_an_error() {
-    for body in ["<html></html>", "{\"bundles\":[{\"bundle\":\"AAAA\"}]}", "{\"bundles\":[]}"] {
-        let relay = server(move |_| async move {
-            json(StatusCode::OK, body.as_bytes().to_vec())
-        })
-        .await;
+    for body in [
+        "<html></html>",
+        "{\"bundles\":[{\"bundle\":\"AAAA\"}]}",
+        "{\"bundles\":[]}",
+    ] {
+        let relay =
+            server(move |_| async move { json(StatusCode::OK, body.as_bytes().to_vec()) }).await;
         let (_proxy, base) = proxy_before(relay.address(), &[]).await;
         let (status, error) = ask(&base).await;
         assert!(matches!(status.as_u16(), 502 | 503), "{error}");
@@ -438,10 +442,8 @@ async fn the_applications_key_goes_to_the_relay_only_when_told_so() {
         (Some("relay"), false, Some("Bearer relay")),
         (Some("relay"), true, Some("Bearer relay")),
     ] {
-        let mut config = ProxyConfig::new(
-            url(relay.address()),
-            IdentityTrust::insecure_trust_relay(),
-        );
+        let mut config =
+            ProxyConfig::new(url(relay.address()), IdentityTrust::insecure_trust_relay());
         config.relay_key = relay_key.map(str::to_owned);
         config.forward_key = forward_key;
         let proxy = proxy(config).await;

@@ -33,7 +33,10 @@ async fn down_is_502() {
     assert_eq!((streamed.status, streamed.done), (502, false));
     // The relay bills nothing for it.
     let row = usage(&system.relay_url, 2).await;
-    assert_eq!((&row["tokens_in"], &row["usage_unknown"]), (&0.into(), &2.into()));
+    assert_eq!(
+        (&row["tokens_in"], &row["usage_unknown"]),
+        (&0.into(), &2.into())
+    );
 }
 
 #[tokio::test]
@@ -73,10 +76,7 @@ async fn death_within_a_streamed_answer_is_an_error_event_and_no_end() {
     let streamed = ask_streamed(&system.proxy_url).await;
     assert_eq!((streamed.status, streamed.text.as_str()), (200, "tick"));
     assert!(!streamed.done && !streamed.ended, "{streamed:?}");
-    assert_eq!(
-        streamed.error.expect("an error event")["code"],
-        "upstream"
-    );
+    assert_eq!(streamed.error.expect("an error event")["code"], "upstream");
 }
 
 #[tokio::test]
@@ -156,7 +156,12 @@ async fn the_upstream_gets_no_header_of_the_application_but_the_allowed() {
     )
     .await;
     assert_eq!(response.status(), 200);
-    let requests = raw.requests.lock().expect("no panic").join("").to_lowercase();
+    let requests = raw
+        .requests
+        .lock()
+        .expect("no panic")
+        .join("")
+        .to_lowercase();
     assert!(requests.contains("user-agent: openai/python"), "{requests}");
     for secret in ["secret", "sealwire", "cookie"] {
         assert!(!requests.contains(secret), "{secret} in {requests}");

@@ -19,10 +19,7 @@ pub struct Denied;
 impl Access {
     /// Asks for one of these keys; for none if there are none.
     #[must_use]
-    pub fn new<'a>(
-        verification: Verification,
-        keys: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn new<'a>(verification: Verification, keys: impl IntoIterator<Item = &'a str>) -> Self {
         let accepted = keys
             .into_iter()
             .map(|key| {

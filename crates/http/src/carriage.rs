@@ -180,10 +180,7 @@ mod tests {
         assert_eq!(context_bytes(&headers), Err(CarriageError::ContextCount(2)));
         let long = HeaderValue::from_str(&to_base64url(&[0; 1_025])).expect("ASCII");
         headers.insert(CONTEXT_HEADER, long);
-        assert_eq!(
-            context_bytes(&headers),
-            Err(CarriageError::ContextEncoding)
-        );
+        assert_eq!(context_bytes(&headers), Err(CarriageError::ContextEncoding));
     }
 
     #[test]
@@ -202,7 +199,10 @@ mod tests {
             "",
         ] {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(bad));
-            assert!(check_media_type(&headers, RESPONSE_MEDIA_TYPE).is_err(), "{bad}");
+            assert!(
+                check_media_type(&headers, RESPONSE_MEDIA_TYPE).is_err(),
+                "{bad}"
+            );
         }
         headers.remove(CONTENT_TYPE);
         assert!(check_media_type(&headers, RESPONSE_MEDIA_TYPE).is_err());

@@ -170,7 +170,10 @@ mod tests {
         }
         for bad in ["", "NONE", "more"] {
             assert_eq!(
-                check_head(&fields(&[("sealwire-time", "5"), ("sealwire-padding", bad)]), 5),
+                check_head(
+                    &fields(&[("sealwire-time", "5"), ("sealwire-padding", bad)]),
+                    5
+                ),
                 Err(HeadError::Padding)
             );
         }

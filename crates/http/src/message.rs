@@ -387,7 +387,8 @@ impl<H: Head> Decoder<H> {
                     if rest.is_empty() {
                         return Ok((taken, Piece::NeedInput));
                     }
-                    let length = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
+                    let length =
+                        usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
                     let piece = rest.get(..length).unwrap_or_default();
                     *left -= length as u64;
                     if *left == 0 {
@@ -613,7 +614,9 @@ mod tests {
 
     fn request() -> RequestHead {
         let mut fields = Fields::new();
-        fields.push("Content-Type", b"application/json").expect("valid");
+        fields
+            .push("Content-Type", b"application/json")
+            .expect("valid");
         fields.push("accept", b"*/*").expect("valid");
         RequestHead {
             method: "POST".into(),
@@ -759,9 +762,18 @@ mod tests {
             (&[3], MessageError::Framing(3)),
             (b"\x02\x00\x05https\x00\x01/\x00", MessageError::Control),
             (b"\x02\x03GET\x05https\x00\x01x\x00", MessageError::Control),
-            (b"\x02\x03GET\x05https\x00\x03/\r\n\x00", MessageError::Control),
-            (b"\x02\x03GET\x05https\x00\x01/\x01A\x01b\x00", MessageError::Field),
-            (b"\x02\x03GET\x05https\x00\x01/\x01a\x01\n\x00", MessageError::Field),
+            (
+                b"\x02\x03GET\x05https\x00\x03/\r\n\x00",
+                MessageError::Control,
+            ),
+            (
+                b"\x02\x03GET\x05https\x00\x01/\x01A\x01b\x00",
+                MessageError::Field,
+            ),
+            (
+                b"\x02\x03GET\x05https\x00\x01/\x01a\x01\n\x00",
+                MessageError::Field,
+            ),
         ];
         for (bytes, error) in cases {
             assert_eq!(
@@ -769,7 +781,11 @@ mod tests {
                 Some(error)
             );
         }
-        for status in [&b"\x03\x40\x64\x00"[..], b"\x03\x00\x00", b"\x03\x42\x58\x00"] {
+        for status in [
+            &b"\x03\x40\x64\x00"[..],
+            b"\x03\x00\x00",
+            b"\x03\x42\x58\x00",
+        ] {
             assert_eq!(
                 decode::<ResponseHead>(status, &mut all(), MessageLimits::default()).err(),
                 Some(MessageError::Status)

@@ -29,7 +29,7 @@ impl ApiError {
 
     /// Something behind the speaker is at fault.
     #[must_use]
-    pub fn api_error(status: u16, code: &str, message: impl Into<String>) -> Self {
+    pub fn server_error(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self {
             status,
             message: message.into(),

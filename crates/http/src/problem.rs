@@ -133,7 +133,10 @@ mod tests {
             RelayCode::Internal,
         ] {
             let problem = Problem::new(code, "why").with_bundle(Some(vec![1, 2, 3]));
-            assert_eq!(Problem::from_json(&problem.to_json(status_of(code))), Some(problem));
+            assert_eq!(
+                Problem::from_json(&problem.to_json(status_of(code))),
+                Some(problem)
+            );
         }
     }
 

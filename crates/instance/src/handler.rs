@@ -127,7 +127,8 @@ impl Handler {
         body: &mut Incoming,
     ) -> Result<(Stream, tokio::sync::OwnedSemaphorePermit), Problem> {
         let refused = |why: String| Problem::new(RelayCode::Refused, why);
-        check_media_type(headers, REQUEST_MEDIA_TYPE).map_err(|error| refused(error.to_string()))?;
+        check_media_type(headers, REQUEST_MEDIA_TYPE)
+            .map_err(|error| refused(error.to_string()))?;
         let context = context_bytes(headers).map_err(|error| refused(error.to_string()))?;
 
         let mut buffer = BytesMut::new();

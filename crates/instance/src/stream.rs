@@ -17,9 +17,7 @@ use sealwire::server::Accepted;
 use sealwire::{Error, StreamErrorCode};
 use sealwire_http::inner::{HeadError, PaddingWish, check_head};
 use sealwire_http::message::{Fields, MessageError, MessageLimits, RequestHead, ResponseHead};
-use sealwire_http::net::{
-    BodySender, HttpClient, Incoming, ReadError, discard, next_data_by,
-};
+use sealwire_http::net::{BodySender, HttpClient, Incoming, ReadError, discard, next_data_by};
 use sealwire_http::openai::ApiError;
 use sealwire_http::sealed::{SealedError, SealedEvent, SealedMessage};
 use tokio::time::Instant;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue, HOST};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Method, Request};
 use sealwire_http::inner::{REQUEST_FIELDS, RESPONSE_FIELDS};
 use sealwire_http::json_body::JsonBody;
@@ -65,7 +65,9 @@ pub(crate) fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call,
         return Err(ApiError::invalid_request(
             400,
             "model_mismatch",
-            format!("the body's model must be {label:?}, the label that this request was sealed for"),
+            format!(
+                "the body's model must be {label:?}, the label that this request was sealed for"
+            ),
         ));
     }
     let streams_usage = matches!(
@@ -129,7 +131,7 @@ pub(crate) async fn call(
     request.headers_mut().remove(HOST);
     let response = match timeout(head_time, client.send(request)).await {
         Err(_) => {
-            return Err(ApiError::api_error(
+            return Err(ApiError::server_error(
                 504,
                 "upstream_timeout",
                 format!(
@@ -155,17 +157,17 @@ pub(crate) async fn call(
 /// What the client is told; the address of the model server is none of its business.
 fn failure(error: &ClientError) -> ApiError {
     match error {
-        ClientError::Connect(_) => ApiError::api_error(
+        ClientError::Connect(_) => ApiError::server_error(
             502,
             "upstream_unreachable",
             "the model server is not reachable from the instance",
         ),
-        ClientError::NotHttp(_) => ApiError::api_error(
+        ClientError::NotHttp(_) => ApiError::server_error(
             502,
             "upstream_garbage",
             "the model server sent something that is not HTTP",
         ),
-        _ => ApiError::api_error(
+        _ => ApiError::server_error(
             502,
             "upstream_broken",
             "the model server closed the connection before it answered",
@@ -187,8 +189,15 @@ mod tests {
 
     #[test]
     fn only_plain_paths_below_v1_pass() {
-        for good in ["/v1/models", "/v1/chat/completions?a=b%2f..", "/v1/a.b:c-d_e"] {
-            assert!(check(head("GET", good), Bytes::new(), "m").is_ok(), "{good}");
+        for good in [
+            "/v1/models",
+            "/v1/chat/completions?a=b%2f..",
+            "/v1/a.b:c-d_e",
+        ] {
+            assert!(
+                check(head("GET", good), Bytes::new(), "m").is_ok(),
+                "{good}"
+            );
         }
         for bad in [
             "/",
@@ -231,7 +240,10 @@ mod tests {
                 .expect("acceptable")
                 .strip_usage
         };
-        assert!(strip("/v1/chat/completions", r#"{"model":"m","stream":true}"#));
+        assert!(strip(
+            "/v1/chat/completions",
+            r#"{"model":"m","stream":true}"#
+        ));
         assert!(!strip("/v1/chat/completions", r#"{"model":"m"}"#));
         assert!(!strip("/v1/embeddings", r#"{"model":"m","stream":true}"#));
         assert!(!strip(

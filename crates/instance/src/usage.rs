@@ -155,10 +155,7 @@ mod tests {
         }
         let (rest, usage) = reader.finish();
         out.push(rest);
-        (
-            String::from_utf8(out.concat()).expect("UTF-8"),
-            usage,
-        )
+        (String::from_utf8(out.concat()).expect("UTF-8"), usage)
     }
 
     #[test]
@@ -195,7 +192,10 @@ mod tests {
     #[test]
     fn unknown_usage_is_none() {
         assert_eq!(run("application/json", true, "{}", 1).1, None);
-        assert_eq!(run("text/plain", true, STREAM, 1), (STREAM.to_owned(), None));
+        assert_eq!(
+            run("text/plain", true, STREAM, 1),
+            (STREAM.to_owned(), None)
+        );
         let mut reader = UsageReader::new(Some(b"text/event-stream"), false);
         let first = &STREAM.as_bytes()[..60];
         reader

@@ -151,8 +151,8 @@ impl Bundles {
                 None => not_relay(status, "no problem document"),
             });
         }
-        let offered = bundles_from_json(&body)
-            .ok_or_else(|| not_relay(status, "no bundle list"))?;
+        let offered =
+            bundles_from_json(&body).ok_or_else(|| not_relay(status, "no bundle list"))?;
         let mut refused = None;
         let mut acceptable = Vec::new();
         for bytes in &offered {
@@ -225,4 +225,3 @@ pub(crate) fn authorize(headers: &mut http::HeaderMap, key: Option<&str>) {
         headers.insert(AUTHORIZATION, value);
     }
 }
-

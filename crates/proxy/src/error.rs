@@ -21,7 +21,9 @@ pub(crate) enum ProxyError {
     HandshakeTimeout(u64),
     #[error("the relay says {0}")]
     Relay(Problem),
-    #[error("the relay answered {status} with something that is not of this protocol ({why}); is --relay the address of a sealwire relay?")]
+    #[error(
+        "the relay answered {status} with something that is not of this protocol ({why}); is --relay the address of a sealwire relay?"
+    )]
     NotRelay { status: u16, why: String },
     #[error("the relay answered with something that is not sealed, it was thrown away: {0}")]
     NotSealed(CarriageError),
@@ -87,9 +89,7 @@ impl ProxyError {
             Self::Bundle(error) | Self::Handshake(error) | Self::Receipt(error) => {
                 fixed(502, &error.code().replace('-', "_"))
             }
-            Self::Sealed(SealedError::Frames(error)) => {
-                fixed(502, &error.code().replace('-', "_"))
-            }
+            Self::Sealed(SealedError::Frames(error)) => fixed(502, &error.code().replace('-', "_")),
             Self::Sealed(_) => fixed(502, "bad_message"),
             Self::Broken(_) => fixed(502, "truncated"),
             Self::Instance { code, .. } => match code {

@@ -229,8 +229,7 @@ impl Proxy {
         tried: &mut Vec<[u8; 16]>,
     ) -> Result<Established, ProxyError> {
         let bundle = self.bundles.get(&self.config, label, key, tried).await?;
-        let mut context =
-            Context::new(label, request_id, number).map_err(ProxyError::Handshake)?;
+        let mut context = Context::new(label, request_id, number).map_err(ProxyError::Handshake)?;
         if let Some(billing) = &self.config.billing {
             context = context
                 .with_billing(billing)

@@ -112,7 +112,9 @@ impl ProxyConfig {
 #[non_exhaustive]
 pub enum StartError {
     /// The address is not loopback.
-    #[error("{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted")]
+    #[error(
+        "{0} is not a loopback address; with --allow-remote others can reach the proxy, unencrypted"
+    )]
     NotLoopback(SocketAddr),
     /// The address is not loopback and no key is asked for.
     #[error("{0} is not a loopback address: with --allow-remote an --app-key is needed too")]

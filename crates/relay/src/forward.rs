@@ -1,7 +1,7 @@
 //! Carries the bytes of one stream in both directions, with back-pressure, and shows the meter a copy.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -69,9 +69,7 @@ impl sealwire_http::net::Handler for Handler {
         };
         match (request.method(), path) {
             (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
-            (&Method::GET, BUNDLES_PATH) => {
-                self.bundles(request.uri().query().unwrap_or("")).await
-            }
+            (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")).await,
             (&Method::GET, "/v1/models") => {
                 let labels = self.registry.labels();
                 let list = model_list(labels.iter().map(String::as_str));
@@ -145,7 +143,8 @@ impl Handler {
     async fn read_h1(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<Routed, Problem> {
         let refused = |why: String| Problem::new(RelayCode::Refused, why);
         let limits = &self.config.limits;
-        check_media_type(headers, REQUEST_MEDIA_TYPE).map_err(|error| refused(error.to_string()))?;
+        check_media_type(headers, REQUEST_MEDIA_TYPE)
+            .map_err(|error| refused(error.to_string()))?;
         let announced = headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -248,7 +247,10 @@ impl Handler {
         }
         let account = Account {
             key,
-            billing: routed.context.billing().map_or_else(String::new, billing_text),
+            billing: routed
+                .context
+                .billing()
+                .map_or_else(String::new, billing_text),
             label: routed.context.label().to_owned(),
         };
         let meter = Meter::new(

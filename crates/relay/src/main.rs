@@ -7,7 +7,11 @@ use sealwire_http::net::stop_signal;
 use sealwire_relay::args::{RelayArgs, run};
 
 #[derive(Parser)]
-#[command(name = "sealwire-relay", version, about = "Routes and meters sealed requests that it cannot read")]
+#[command(
+    name = "sealwire-relay",
+    version,
+    about = "Routes and meters sealed requests that it cannot read"
+)]
 struct Cli {
     #[command(flatten)]
     relay: RelayArgs,

@@ -219,9 +219,10 @@ impl Registry {
         }
         let now = unix_now();
         while let Some(oldest) = routes.order.front().copied() {
-            let ended = routes.by_id.get(&oldest).is_none_or(|route| {
-                now > route.bundle.not_after.saturating_add(AFTER_END)
-            });
+            let ended = routes
+                .by_id
+                .get(&oldest)
+                .is_none_or(|route| now > route.bundle.not_after.saturating_add(AFTER_END));
             if !ended && routes.order.len() <= MAX_ROUTES {
                 break;
             }
@@ -233,9 +234,8 @@ impl Registry {
     /// Looks at an instance: who it is, what it serves, its current bundles.
     async fn look(&self, index: usize) -> Result<(), Unreachable> {
         let instance = self.instances.get(index).ok_or(Unreachable)?;
-        let info: InstanceInfo =
-            serde_json::from_slice(&self.ask(instance, INSTANCE_PATH).await?)
-                .map_err(|_| Unreachable)?;
+        let info: InstanceInfo = serde_json::from_slice(&self.ask(instance, INSTANCE_PATH).await?)
+            .map_err(|_| Unreachable)?;
         let identity: [u8; 32] = from_base64url(&info.identity)
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(Unreachable)?;
@@ -268,9 +268,7 @@ impl Registry {
             .ok_or(Unreachable)?
             .iter()
             .filter_map(|bytes| Bundle::parse(&verification(), bytes).ok())
-            .filter(|bundle| {
-                Some(bundle.identity()) == identity && bundle.label() == query.label
-            })
+            .filter(|bundle| Some(bundle.identity()) == identity && bundle.label() == query.label)
             .collect();
         for bundle in &bundles {
             self.remember(index, bundle);

@@ -118,7 +118,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
         }
         while word.chars().count() > width {
-            let cut = word.char_indices().nth(width).map_or(word.len(), |(at, _)| at);
+            let cut = word
+                .char_indices()
+                .nth(width)
+                .map_or(word.len(), |(at, _)| at);
             let (head, tail) = word.split_at(cut);
             if let Some(line) = lines.last_mut() {
                 line.push_str(head);
@@ -141,7 +144,10 @@ mod tests {
     fn wrapping_keeps_every_word_and_the_width() {
         let text = "a bb ccc dddddddddddddd ee";
         let lines = wrap(text, 6);
-        assert!(lines.iter().all(|line| line.chars().count() <= 6), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 6),
+            "{lines:?}"
+        );
         assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
     }
 }

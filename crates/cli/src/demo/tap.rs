@@ -123,9 +123,11 @@ impl Seen {
             .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
             .filter(|word| word.len() >= 4)
             .any(|word| {
-                [&view.up, &view.all_down]
-                    .iter()
-                    .any(|bytes| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
+                [&view.up, &view.all_down].iter().any(|bytes| {
+                    bytes
+                        .windows(word.len())
+                        .any(|part| part == word.as_bytes())
+                })
             })
     }
 

@@ -27,7 +27,8 @@ use tokio::time::sleep;
 
 pub(crate) const MODEL: &str = "demo";
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
-pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub(crate) const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 pub(crate) fn client() -> HttpClient {
     HttpClient::new(&ClientConfig::default())
@@ -280,7 +281,12 @@ where
 /// Forwards a request to another server, body and all.
 pub(crate) async fn forward(to: &BaseUrl, request: Request<Incoming>) -> Response<Incoming> {
     let (mut parts, mut body) = request.into_parts();
-    let path = parts.uri.path_and_query().expect("a path").as_str().to_owned();
+    let path = parts
+        .uri
+        .path_and_query()
+        .expect("a path")
+        .as_str()
+        .to_owned();
     parts.uri = to.join(&path).expect("a path");
     let body = read_all(&mut body, 64 << 20, IDLE).await.expect("a body");
     client()
@@ -304,14 +310,22 @@ pub(crate) struct Raw {
 }
 
 /// A TCP listener that reads a request's head and body and then writes these pieces; it keeps the connection open or closes it at the end.
-pub(crate) async fn raw_upstream(pieces: Vec<&'static [u8]>, close: bool) -> (SocketAddr, Arc<Raw>) {
+pub(crate) async fn raw_upstream(
+    pieces: Vec<&'static [u8]>,
+    close: bool,
+) -> (SocketAddr, Arc<Raw>) {
     let listener = TcpListener::bind(LOOPBACK).await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let raw = Arc::new(Raw::default());
     let seen = Arc::clone(&raw);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(raw_connection(stream, pieces.clone(), close, Arc::clone(&seen)));
+            tokio::spawn(raw_connection(
+                stream,
+                pieces.clone(),
+                close,
+                Arc::clone(&seen),
+            ));
         }
     });
     (address, raw)

@@ -98,7 +98,15 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_refused() {
-        for bad in ["", "h:1", "/x", "ftp://h", "http://u:p@h", "http://h?x", "http://"] {
+        for bad in [
+            "",
+            "h:1",
+            "/x",
+            "ftp://h",
+            "http://u:p@h",
+            "http://h?x",
+            "http://",
+        ] {
             assert!(bad.parse::<BaseUrl>().is_err(), "{bad}");
         }
     }
