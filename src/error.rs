@@ -283,6 +283,19 @@ pub enum RelayCode {
 }
 
 impl RelayCode {
+    /// The whole list.
+    pub const ALL: [Self; 9] = [
+        Self::Busy,
+        Self::Gone,
+        Self::KeyUnknown,
+        Self::Auth,
+        Self::Quota,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Replayed,
+        Self::Internal,
+    ];
+
     /// The code's name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -302,18 +315,7 @@ impl RelayCode {
     /// From the wire; `None` for a name that is not on the list.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        const ALL: [RelayCode; 9] = [
-            RelayCode::Busy,
-            RelayCode::Gone,
-            RelayCode::KeyUnknown,
-            RelayCode::Auth,
-            RelayCode::Quota,
-            RelayCode::TooLarge,
-            RelayCode::Refused,
-            RelayCode::Replayed,
-            RelayCode::Internal,
-        ];
-        ALL.into_iter().find(|code| code.as_str() == name)
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 }
 

@@ -342,13 +342,9 @@ fn a_refused_handshake_is_truncated_for_the_client() {
         let error = server.await.err().unwrap();
         assert!(matches!(&error, AdapterError::Protocol(error) if error.code() == "key-unknown"));
         server_end.write.lock().unwrap().closed = true;
-        server_end
-            .write
-            .lock()
-            .unwrap()
-            .waker
-            .take()
-            .map(Waker::wake);
+        if let Some(waker) = server_end.write.lock().unwrap().waker.take() {
+            waker.wake();
+        }
     };
     let (client, ()) = block_on(future::join(client, serve));
     assert!(matches!(

@@ -246,15 +246,7 @@ fn every_flipped_bit_of_h1_is_refused_and_leaves_no_trace() {
         for suite in Suite::ALL {
             let mut ring = ring(&provider);
             let bundle = verify(&provider, ring.bundle(suite, NOW).unwrap());
-            let mut h1 = Vec::new();
-            let _ = client::start(
-                &provider,
-                &ClientConfig::default(),
-                &bundle,
-                &context(),
-                &mut h1,
-            )
-            .unwrap();
+            let h1 = h1_for(&provider, &bundle);
             let mut out = Vec::new();
             for byte in (0..h1.len())
                 .step_by(if suite == Suite::MlKem768 { 31 } else { 97 })
@@ -263,16 +255,7 @@ fn every_flipped_bit_of_h1_is_refused_and_leaves_no_trace() {
                 let mut changed = h1.clone();
                 changed[byte] ^= 0x04;
                 let error = parse_h1(&changed)
-                    .and_then(|request| {
-                        server::accept(
-                            &mut ring,
-                            request,
-                            &context().encode(),
-                            &Limits::default(),
-                            NOW,
-                            &mut out,
-                        )
-                    })
+                    .and_then(|request| accept(&mut ring, request, &mut out))
                     .err()
                     .unwrap_or_else(|| panic!("byte {byte} passed"));
                 let code = error.relay_code().as_str();
@@ -286,17 +269,7 @@ fn every_flipped_bit_of_h1_is_refused_and_leaves_no_trace() {
             }
             // The honest one still goes through: nothing unconfirmed entered the filter.
             let request = parse_h1(&h1).unwrap();
-            assert!(
-                server::accept(
-                    &mut ring,
-                    request,
-                    &context().encode(),
-                    &Limits::default(),
-                    NOW,
-                    &mut out
-                )
-                .is_ok()
-            );
+            assert!(accept(&mut ring, request, &mut out).is_ok());
         }
     }
 }
@@ -319,15 +292,7 @@ fn every_flipped_bit_of_h2_fails_with_one_code() {
                 )
                 .unwrap();
                 let request = parse_h1(&h1).unwrap();
-                let _ = server::accept(
-                    &mut ring,
-                    request,
-                    &context().encode(),
-                    &Limits::default(),
-                    NOW,
-                    &mut h2,
-                )
-                .unwrap();
+                let _ = accept(&mut ring, request, &mut h2).unwrap();
                 h2[byte] ^= 0x20;
                 assert_eq!(
                     wait.read(&h2).err(),
@@ -344,15 +309,7 @@ fn another_context_beside_h1_is_refused() {
     for provider in providers() {
         let mut ring = ring(&provider);
         let bundle = verify(&provider, ring.bundle(Suite::MlKem768, NOW).unwrap());
-        let mut h1 = Vec::new();
-        let _ = client::start(
-            &provider,
-            &ClientConfig::default(),
-            &bundle,
-            &context(),
-            &mut h1,
-        )
-        .unwrap();
+        let h1 = h1_for(&provider, &bundle);
         let others = [
             (
                 Context::new(LABEL, [7; 16], 2)
@@ -408,16 +365,7 @@ fn a_replayed_h1_is_accepted_once() {
         );
         for _ in 0..2 {
             let request = parse_h1(&ends.h1).unwrap();
-            let error = server::accept(
-                &mut ring,
-                request,
-                &context().encode(),
-                &Limits::default(),
-                NOW,
-                &mut Vec::new(),
-            )
-            .err()
-            .unwrap();
+            let error = accept(&mut ring, request, &mut Vec::new()).err().unwrap();
             assert_eq!(error, Error::Handshake(HandshakeFault::Replayed));
             assert_eq!(error.relay_code().as_str(), "replayed");
         }
@@ -434,15 +382,7 @@ fn of_two_racing_handshakes_under_a_single_use_key_one_wins() {
         );
         let confirmed: Vec<_> = (0..2)
             .map(|_| {
-                let mut h1 = Vec::new();
-                let _ = client::start(
-                    &provider,
-                    &ClientConfig::default(),
-                    &bundle,
-                    &context(),
-                    &mut h1,
-                )
-                .unwrap();
+                let h1 = h1_for(&provider, &bundle);
                 let request = parse_h1(&h1).unwrap();
                 let key = ring.key(&request.bundle_id(), NOW).unwrap();
                 server::decapsulate(&provider, request, key, &context().encode()).unwrap()
@@ -467,26 +407,10 @@ fn a_spent_single_use_key_is_unknown() {
             &provider,
             ring.single_use_bundle(Suite::MlKem768, NOW).unwrap(),
         );
-        let mut h1 = Vec::new();
-        let _ = client::start(
-            &provider,
-            &ClientConfig::default(),
-            &bundle,
-            &context(),
-            &mut h1,
-        )
-        .unwrap();
+        let h1 = h1_for(&provider, &bundle);
         let mut accept = || {
             let request = parse_h1(&h1).unwrap();
-            server::accept(
-                &mut ring,
-                request,
-                &context().encode(),
-                &Limits::default(),
-                NOW,
-                &mut Vec::new(),
-            )
-            .err()
+            accept(&mut ring, request, &mut Vec::new()).err()
         };
         assert_eq!(accept(), None);
         assert_eq!(accept(), Some(Error::Handshake(HandshakeFault::KeyUnknown)));
@@ -623,15 +547,7 @@ fn never_means_that_nothing_is_sealed_before_h2() {
         assert_eq!(sealer.pad(10, &mut c2s).unwrap_err().code(), "api-misuse");
         assert!(c2s.is_empty());
         let request = parse_h1(&h1).unwrap();
-        let mut server = server::accept(
-            &mut ring,
-            request,
-            &context().encode(),
-            &Limits::default(),
-            NOW,
-            &mut h2,
-        )
-        .unwrap();
+        let mut server = accept(&mut ring, request, &mut h2).unwrap();
         let ResponseProgress::Done { connected, .. } = wait.read(&h2).unwrap() else {
             panic!("H2 is whole")
         };

@@ -41,3 +41,48 @@ fn request_and_response_cross_in_both_suites() {
         }
     }
 }
+
+#[test]
+fn two_handshakes_share_nothing() {
+    for provider in providers() {
+        let mut ring = ring(&provider);
+        let config = ClientConfig::default();
+        let one = handshake(&provider, &mut ring, Suite::MlKem768, &config);
+        let two = handshake(&provider, &mut ring, Suite::MlKem768, &config);
+        // The same bundle, then a fresh ciphertext and a fresh client key.
+        assert_eq!(one.h1[..22], two.h1[..22]);
+        assert_ne!(one.h1[22..1_110], two.h1[22..1_110]);
+        assert_ne!(one.h1[1_110..2_294], two.h1[1_110..2_294]);
+        assert_ne!(one.h2[2..1_090], two.h2[2..1_090]);
+        assert_ne!(one.client.session.th2(), two.client.session.th2());
+    }
+}
+
+#[test]
+fn an_epoch_of_the_wire_ends_after_65536_frames() {
+    let limits = sealwire::Limits::default();
+    let half = sealwire::Half::S2c;
+    // With the same secret, epochs of 65,536 and 65,535 frames differ in the one frame between their ends: numbers go on, and both come to the same next secret.
+    let make = |epoch| {
+        let provider = sealwire::rustcrypto::provider();
+        let limits = limits.with_schedule(epoch, 1 << 48, 32);
+        sealwire::testing::sealer(&provider, &limits, half, [1; 32], true).unwrap()
+    };
+    let mut wire = sealwire::testing::sealer(
+        &sealwire::rustcrypto::provider(),
+        &limits,
+        half,
+        [1; 32],
+        true,
+    )
+    .unwrap();
+    let (mut right, mut short) = (make(65_536), make(65_535));
+    for number in 0..65_540_u32 {
+        let (mut a, mut b, mut c) = ([0; 88], [0; 88], [0; 88]);
+        wire.seal(b"x", &mut a).unwrap();
+        right.seal(b"x", &mut b).unwrap();
+        short.seal(b"x", &mut c).unwrap();
+        assert_eq!(a, b, "frame {number}");
+        assert_eq!(a == c, number != 65_535, "frame {number}");
+    }
+}

@@ -151,7 +151,7 @@ fn bundle_policy(policy: &Value) -> BundlePolicy {
     let label = String::from_utf8(hex(&policy["label"])).unwrap();
     let trusted: Vec<[u8; 32]> = list(&policy["trusted_identities"])
         .iter()
-        .map(|id| array(id))
+        .map(array)
         .collect();
     let suites: Vec<Suite> = list(&policy["suites"])
         .iter()
@@ -222,7 +222,7 @@ fn instance(case: &Value) -> Result<(KeyRing, Bundle), String> {
     Ok((ring, made))
 }
 
-fn accept(
+fn accept_at(
     ring: &mut KeyRing,
     h1: &[u8],
     context: &[u8],
@@ -295,7 +295,7 @@ fn handshake_case(case: &Value) -> Outcome {
                 start(case, bundle.clone(), &ClientConfig::default()).map_err(|e| e.to_string())?;
             same("h1", hex(&case["expect"]["h1"]), h1.clone())?;
             let (accepted, h2) =
-                accept(&mut ring, &h1, &context, &encaps_c).map_err(|e| e.to_string())?;
+                accept_at(&mut ring, &h1, &context, &encaps_c).map_err(|e| e.to_string())?;
             same("h2", hex(&case["expect"]["h2"]), h2.clone())?;
             let connected = read(wait, &h2).map_err(|e| e.to_string())?;
             same("th2", connected.session.th2(), accepted.session.th2())?;
@@ -304,10 +304,10 @@ fn handshake_case(case: &Value) -> Outcome {
         Some("instance") => {
             let (mut ring, _) = instance(case)?;
             for seen in input.get("seen").map(list).unwrap_or_default() {
-                accept(&mut ring, &hex(&seen), &context, &encaps_c)
+                accept_at(&mut ring, &hex(&seen), &context, &encaps_c)
                     .map_err(|e| format!("seen: {e}"))?;
             }
-            let result = accept(&mut ring, &hex(&input["h1"]), &context, &encaps_c);
+            let result = accept_at(&mut ring, &hex(&input["h1"]), &context, &encaps_c);
             compare(case, result, |_, _| Ok(()))
         }
         Some(_) => {

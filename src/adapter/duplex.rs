@@ -9,12 +9,11 @@ use core::task::{Context as TaskContext, Poll, ready};
 use std::io;
 
 use bytes::Bytes;
-use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use pin_project::pin_project;
 
 use super::AdapterError;
-use super::io::{self as reading, writer};
+use super::io::{reader, writer};
 use super::pump::{Pulled, ReadPump, WritePump};
 use crate::bundle::VerifiedBundle;
 use crate::client::{self, AwaitResponse, ClientConfig, EarlyData, ResponseProgress};
@@ -283,20 +282,6 @@ impl<T: AsyncRead> SealedStream<T> {
             }
         }
     }
-
-    fn poll_read_bytes(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.unread.is_empty() {
-            match ready!(self.as_mut().poll_data(cx))? {
-                Some(data) => *self.as_mut().project().unread = data,
-                None => return Poll::Ready(Ok(0)),
-            }
-        }
-        Poll::Ready(Ok(reading::copy_out(self.project().unread, out)))
-    }
 }
 
 impl<T: AsyncWrite> SealedStream<T> {
@@ -361,37 +346,5 @@ impl<T: AsyncWrite> SealedStream<T> {
     }
 }
 
-impl<T: AsyncRead> Stream for SealedStream<T> {
-    type Item = Result<Bytes, AdapterError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
-        if !self.unread.is_empty() {
-            let rest = core::mem::take(self.as_mut().project().unread);
-            return Poll::Ready(Some(Ok(rest)));
-        }
-        self.poll_data(cx).map(Result::transpose)
-    }
-}
-
-impl<T: AsyncRead> AsyncRead for SealedStream<T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_bytes(cx, out)
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl<T: AsyncRead> tokio::io::AsyncRead for SealedStream<T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        out: &mut tokio::io::ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        reading::fill(out, |space| self.poll_read_bytes(cx, space))
-    }
-}
-
+reader!(SealedStream<T>, T: AsyncRead);
 writer!(SealedStream<T>, writing, T: AsyncWrite);

@@ -20,6 +20,77 @@ pub(super) fn copy_out(unread: &mut Bytes, out: &mut [u8]) -> usize {
     len
 }
 
+/// `Stream` of `Bytes`, and `AsyncRead` of futures-io and tokio, for a type with `poll_data` and a field `unread`.
+macro_rules! reader {
+    ($type:ident<$param:ident>, $($bounds:tt)+) => {
+        impl<$param> $type<$param>
+        where
+            $($bounds)+
+        {
+            fn poll_read_bytes(
+                mut self: core::pin::Pin<&mut Self>,
+                cx: &mut core::task::Context<'_>,
+                out: &mut [u8],
+            ) -> core::task::Poll<std::io::Result<usize>> {
+                if self.unread.is_empty() {
+                    match core::task::ready!(self.as_mut().poll_data(cx))? {
+                        Some(data) => *self.as_mut().project().unread = data,
+                        None => return core::task::Poll::Ready(Ok(0)),
+                    }
+                }
+                let unread = self.project().unread;
+                core::task::Poll::Ready(Ok($crate::adapter::io::copy_out(unread, out)))
+            }
+        }
+
+        impl<$param> futures_core::Stream for $type<$param>
+        where
+            $($bounds)+
+        {
+            type Item = Result<bytes::Bytes, $crate::adapter::AdapterError>;
+
+            fn poll_next(
+                mut self: core::pin::Pin<&mut Self>,
+                cx: &mut core::task::Context<'_>,
+            ) -> core::task::Poll<Option<Self::Item>> {
+                if !self.unread.is_empty() {
+                    let rest = core::mem::take(self.as_mut().project().unread);
+                    return core::task::Poll::Ready(Some(Ok(rest)));
+                }
+                self.poll_data(cx).map(Result::transpose)
+            }
+        }
+
+        impl<$param> futures_io::AsyncRead for $type<$param>
+        where
+            $($bounds)+
+        {
+            fn poll_read(
+                self: core::pin::Pin<&mut Self>,
+                cx: &mut core::task::Context<'_>,
+                out: &mut [u8],
+            ) -> core::task::Poll<std::io::Result<usize>> {
+                self.poll_read_bytes(cx, out)
+            }
+        }
+
+        #[cfg(feature = "tokio")]
+        impl<$param> tokio::io::AsyncRead for $type<$param>
+        where
+            $($bounds)+
+        {
+            fn poll_read(
+                self: core::pin::Pin<&mut Self>,
+                cx: &mut core::task::Context<'_>,
+                out: &mut tokio::io::ReadBuf<'_>,
+            ) -> core::task::Poll<std::io::Result<()>> {
+                $crate::adapter::io::fill(out, |space| self.poll_read_bytes(cx, space))
+            }
+        }
+    };
+}
+pub(super) use reader;
+
 /// `Sink` of `Bytes`, and `AsyncWrite` of futures-io and tokio, for a type with `poll_drain`, `poll_write_bytes`, `poll_flush_all`,
 /// `poll_close_all` and a write pump named by its field.
 macro_rules! writer {

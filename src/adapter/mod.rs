@@ -23,4 +23,4 @@ pub use self::error::AdapterError;
 #[cfg(feature = "tokio")]
 pub use self::io::TokioIo;
 pub use self::sink::SealSink;
-pub use self::stream::OpenStream;
+pub use self::stream::{Chunk, OpenStream};

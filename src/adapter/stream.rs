@@ -2,14 +2,14 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::io;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_core::Stream;
 use pin_project::pin_project;
 
+use super::AdapterError;
+use super::io::reader;
 use super::pump::{Pulled, ReadPump};
-use super::{AdapterError, io as reading};
 use crate::record::Opener;
 
 /// Opens a half whose ciphertext comes as a stream of chunks, an HTTP body for instance.
@@ -44,11 +44,29 @@ impl<S> OpenStream<S> {
     }
 }
 
-impl<S, B, E> OpenStream<S>
+/// An item of a ciphertext stream: bytes, or the transport's error. Implemented for every fitting `Result`.
+pub trait Chunk {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// The transport's.
+    fn into_bytes(self) -> Result<Bytes, AdapterError>;
+}
+
+impl<B, E> Chunk for Result<B, E>
 where
-    S: Stream<Item = Result<B, E>>,
     B: Into<Bytes>,
     E: Into<alloc::boxed::Box<dyn core::error::Error + Send + Sync>>,
+{
+    fn into_bytes(self) -> Result<Bytes, AdapterError> {
+        self.map(Into::into).map_err(AdapterError::transport)
+    }
+}
+
+impl<S> OpenStream<S>
+where
+    S: Stream,
+    S::Item: Chunk,
 {
     fn poll_data(
         self: Pin<&mut Self>,
@@ -63,75 +81,19 @@ where
                     return Poll::Ready(this.pump.end_of_input().map(|()| None));
                 }
                 Pulled::NeedInput => match ready!(this.inner.as_mut().poll_next(cx)) {
-                    Some(Ok(chunk)) => this.pump.push(chunk.into()),
-                    Some(Err(error)) => {
-                        return Poll::Ready(Err(this.pump.fail(AdapterError::transport(error))));
-                    }
+                    Some(chunk) => match chunk.into_bytes() {
+                        Ok(bytes) => this.pump.push(bytes),
+                        Err(error) => return Poll::Ready(Err(this.pump.fail(error))),
+                    },
                     None => *this.inner_ended = true,
                 },
             }
         }
     }
-
-    fn poll_read_bytes(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.unread.is_empty() {
-            match ready!(self.as_mut().poll_data(cx))? {
-                Some(data) => *self.as_mut().project().unread = data,
-                None => return Poll::Ready(Ok(0)),
-            }
-        }
-        Poll::Ready(Ok(reading::copy_out(self.project().unread, out)))
-    }
 }
 
-impl<S, B, E> Stream for OpenStream<S>
-where
-    S: Stream<Item = Result<B, E>>,
-    B: Into<Bytes>,
-    E: Into<alloc::boxed::Box<dyn core::error::Error + Send + Sync>>,
-{
-    type Item = Result<Bytes, AdapterError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.unread.has_remaining() {
-            let rest = core::mem::take(self.as_mut().project().unread);
-            return Poll::Ready(Some(Ok(rest)));
-        }
-        self.poll_data(cx).map(Result::transpose)
-    }
-}
-
-impl<S, B, E> futures_io::AsyncRead for OpenStream<S>
-where
-    S: Stream<Item = Result<B, E>>,
-    B: Into<Bytes>,
-    E: Into<alloc::boxed::Box<dyn core::error::Error + Send + Sync>>,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_bytes(cx, out)
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl<S, B, E> tokio::io::AsyncRead for OpenStream<S>
-where
-    S: Stream<Item = Result<B, E>>,
-    B: Into<Bytes>,
-    E: Into<alloc::boxed::Box<dyn core::error::Error + Send + Sync>>,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut tokio::io::ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        reading::fill(out, |space| self.poll_read_bytes(cx, space))
-    }
-}
+reader!(
+    OpenStream<S>,
+    S: Stream,
+    S::Item: Chunk
+);

@@ -17,7 +17,8 @@ const H1_PREFIX: usize = 22;
 const H2_PREFIX: usize = 2;
 
 /// Bytes of H1 in a suite.
-pub(crate) const fn h1_len(suite: Suite) -> usize {
+#[must_use]
+pub const fn h1_len(suite: Suite) -> usize {
     H1_PREFIX
         .saturating_add(suite.ciphertext_len())
         .saturating_add(suite.public_key_len())
@@ -25,7 +26,8 @@ pub(crate) const fn h1_len(suite: Suite) -> usize {
 }
 
 /// Bytes of H2 in a suite.
-pub(crate) const fn h2_len(suite: Suite) -> usize {
+#[must_use]
+pub const fn h2_len(suite: Suite) -> usize {
     H2_PREFIX
         .saturating_add(suite.ciphertext_len())
         .saturating_add(CONFIRM_LEN)

@@ -17,6 +17,6 @@ pub mod transcript;
 
 mod session;
 
-pub use self::message::{ParsedRequest, RequestProgress};
+pub use self::message::{ParsedRequest, RequestProgress, h1_len, h2_len};
 pub(crate) use self::session::Hashes;
 pub use self::session::Session;

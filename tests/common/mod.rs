@@ -58,6 +58,38 @@ pub fn parse_h1(bytes: &[u8]) -> Result<ParsedRequest, Error> {
     }
 }
 
+/// H1 of a client that asks [`context`] of `bundle`.
+pub fn h1_for(provider: &CryptoProvider, bundle: &VerifiedBundle) -> Vec<u8> {
+    let mut h1 = Vec::new();
+    drop(
+        client::start(
+            provider,
+            &ClientConfig::default(),
+            bundle,
+            &context(),
+            &mut h1,
+        )
+        .unwrap(),
+    );
+    h1
+}
+
+/// What the instance of `ring` makes of H1 beside [`context`].
+pub fn accept(
+    ring: &mut KeyRing,
+    request: ParsedRequest,
+    h2: &mut Vec<u8>,
+) -> Result<Accepted, Error> {
+    server::accept(
+        ring,
+        request,
+        &context().encode(),
+        &Limits::default(),
+        NOW,
+        h2,
+    )
+}
+
 /// Both ends after a handshake, and its messages.
 pub struct Ends {
     pub client: Connected,
@@ -79,15 +111,7 @@ pub fn handshake(
     let (client_sealer, wait) =
         client::start(provider, config, &bundle, &context(), &mut h1).unwrap();
     let request = parse_h1(&h1).unwrap();
-    let server = server::accept(
-        ring,
-        request,
-        &context().encode(),
-        &Limits::default(),
-        NOW,
-        &mut h2,
-    )
-    .unwrap();
+    let server = accept(ring, request, &mut h2).unwrap();
     let ResponseProgress::Done {
         consumed,
         connected,

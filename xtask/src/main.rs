@@ -1,2 +1,64 @@
-//! Runs everything: tests, checks, fuzzing.
-fn main() {}
+//! Runs everything: tests, house rules, fuzzing, checks of other targets.
+//!
+//! `cargo xtask` prints what there is.
+
+mod bench;
+mod deny;
+mod env;
+mod examples;
+mod fuzz;
+mod python;
+mod report;
+mod rules;
+mod run;
+mod targets;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test                everything that passes or fails: formatting, lints, builds, docs, tests,
+                      house rules, examples, the Python client; ends with a table
+  rules               the house rules alone
+  examples            runs every example
+  python              the Python client test alone
+  fuzz [--seconds N] [TARGET ..]
+                      runs each fuzz target for N seconds (default 60); needs cargo-fuzz
+  deny                licenses, bans and sources of the dependencies; needs cargo-deny
+  targets             checks the core and the HTTP carriage for macOS, Windows, wasm32 and a
+                      bare-metal target; needs Debian's rustc-web, cargo-web and rust-web-src
+  bench [ARGS ..]     cargo bench of the core; ARGS go to criterion
+
+A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.collect();
+    let takes_arguments = matches!(command.as_deref(), Some("fuzz" | "bench"));
+    if !takes_arguments && !rest.is_empty() {
+        eprintln!("xtask: unexpected arguments: {}\n\n{HELP}", rest.join(" "));
+        return ExitCode::from(2);
+    }
+    match command.as_deref() {
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Some("test") => test::run(),
+        Some("rules") => rules::run(),
+        Some("examples") => examples::run(),
+        Some("python") => python::run(),
+        Some("fuzz") => fuzz::run(&rest),
+        Some("deny") => deny::run(),
+        Some("targets") => targets::run(),
+        Some("bench") => bench::run(&rest),
+        Some(other) => {
+            eprintln!("xtask: there is no command {other:?}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use sealwire::Suite;
 use sealwire::limits::MAX_CONTEXT;
 
 /// Where sealed requests are posted, on a relay and on an instance.
@@ -29,12 +28,6 @@ pub const CACHE_CONTROL_VALUE: &str = "no-store, no-transform";
 pub const CONTEXT_HEADER: HeaderName = HeaderName::from_static("sealwire-context");
 /// Asks buffering front ends to pass bytes on at once.
 pub const ACCEL_BUFFERING_HEADER: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// Bytes of H2 in a suite (protocol.md section 5.1): version, flags, ciphertext, confirm2. Who follows a stream without its keys needs it.
-#[must_use]
-pub const fn h2_len(suite: Suite) -> usize {
-    2 + suite.ciphertext_len() + 32
-}
 
 /// Strict base64url without padding: other alphabets, padding and stray trailing bits are refused.
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(

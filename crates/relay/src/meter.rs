@@ -9,11 +9,10 @@
 use std::sync::Arc;
 
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN, TAG_LEN};
-use sealwire::handshake::{ParsedRequest, transcript};
+use sealwire::handshake::{ParsedRequest, h2_len, transcript};
 use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
-use sealwire_http::carriage::h2_len;
 
 use crate::ledger::{Account, Ledger, StreamTotals};
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use http::{Method, Request, Response, StatusCode};
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN};
-use sealwire::handshake::{ParsedRequest, RequestProgress};
+use sealwire::handshake::{ParsedRequest, RequestProgress, h2_len};
 use sealwire::{Context, Suite};
-use sealwire_http::carriage::{REQUESTS_PATH, context_bytes, h2_len};
+use sealwire_http::carriage::{REQUESTS_PATH, context_bytes};
 use sealwire_http::net::{
     BaseUrl, Body, Handler, HttpClient, Incoming, channel, full, next_data, read_all, text,
 };

@@ -1,0 +1,8 @@
+//! What the fuzz targets share: a driver of openers, reference models of sealer and receiver, fixtures, mutations.
+
+pub mod drive;
+pub mod fixture;
+pub mod model;
+pub mod mutate;
+pub mod seal;
+pub mod wire;

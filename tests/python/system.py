@@ -1,0 +1,197 @@
+"""Starts the built binaries on loopback: model server, instance, relay, proxy."""
+
+import json
+import os
+import queue
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+MODEL = "demo"
+TOKEN_DELAY = 0.020
+START_TIME = 20.0
+
+# Everything here is on loopback; a proxy for the rest of the world is none of its business.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+class Process:
+    """A running subcommand, with what it printed."""
+
+    def __init__(self, binary, *args):
+        self.name = args[0]
+        self.lines = []
+        self._queue = queue.Queue()
+        self.process = subprocess.Popen(
+            [binary, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self._queue.put(line.rstrip("\n"))
+        self._queue.put(None)
+
+    def value(self, word):
+        """What the process prints after a word at the start of a line."""
+        deadline = time.monotonic() + START_TIME
+        for line in self.lines:
+            if line.startswith(word + " "):
+                return line.split(" ", 1)[1].strip()
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                line = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if line is None:
+                break
+            if line.startswith(word + " "):
+                return line.split(" ", 1)[1].strip()
+        raise AssertionError(f"sealwire {self.name} printed no {word!r} line but: {self.lines}")
+
+    def url(self):
+        return self.value("listening")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Tap:
+    """Forwards TCP connections and keeps every byte: what someone at that place of the path sees."""
+
+    def __init__(self, target_url):
+        host, port = target_url.removeprefix("http://").rstrip("/").split(":")
+        self._target = (host, int(port))
+        self._lock = threading.Lock()
+        self._seen = bytearray()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def seen(self):
+        with self._lock:
+            return bytes(self._seen)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:
+                near.close()
+                continue
+            for source, sink in ((near, far), (far, near)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                with self._lock:
+                    self._seen += data
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            # One side broke off: so does the other.
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def stop(self):
+        self._listener.close()
+
+
+class System:
+    """One model server, one instance, one relay, one proxy. The relay is tapped on both sides."""
+
+    def __init__(self, binary, pin=None):
+        self._parts = []
+        try:
+            self._start(binary, pin)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, binary, pin):
+        delay = str(round(TOKEN_DELAY * 1000))
+        self.model = self._run(binary, "demo-model", "--model", MODEL, "--token-delay-ms", delay)
+        self.upstream = self.model.url()
+        self.instance = self._run(
+            binary, "instance", "--upstream", self.upstream, "--model", MODEL, "--evidence", "none"
+        )
+        self.identity = self.instance.value("identity")
+        self.behind_relay = self._tap(self.instance.url())
+        self.relay = self._run(binary, "relay", "--instance", self.behind_relay.url)
+        self.before_relay = self._tap(self.relay.url())
+        self.proxy = self._run(
+            binary, "proxy", "--relay", self.before_relay.url, "--pin", pin or self.identity
+        )
+        self.base_url = self.proxy.url() + "/v1"
+        self.wait_for_model()
+
+    def _run(self, binary, command, *args):
+        process = Process(binary, command, "--listen", "127.0.0.1:0", *args)
+        self._parts.append(process)
+        return process
+
+    def _tap(self, url):
+        tap = Tap(url)
+        self._parts.append(tap)
+        return tap
+
+    def wait_for_model(self):
+        """Start order does not matter, but the relay has to have asked the instance once."""
+        deadline = time.monotonic() + START_TIME
+        while time.monotonic() < deadline:
+            try:
+                listed = fetch_json(self.base_url + "/models")
+                if any(model["id"] == MODEL for model in listed["data"]):
+                    return
+            except (urllib.error.URLError, OSError):
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the model is not listed after {START_TIME} s: {self.relay.lines}")
+
+    def usage(self):
+        """The relay's sums over all accounts."""
+        rows = fetch_json(self.relay.url() + "/usage")["usage"]
+        names = ("requests", "tokens_in", "tokens_out", "receipts", "receipts_refused", "without_receipt")
+        return {name: sum(row[name] for row in rows) for name in names}
+
+    def usage_after(self, requests):
+        """The sums once that many requests are in the book, which is written when a stream is over."""
+        deadline = time.monotonic() + 10
+        while (usage := self.usage())["requests"] < requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return usage
+
+    def stop(self):
+        for part in reversed(self._parts):
+            part.stop()
+
+
+def fetch_json(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
