@@ -8,7 +8,9 @@ use sealwire::client::EarlyData;
 use sealwire::{IdentityTrust, Suite, rustcrypto};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, secret_argument};
+use sealwire_http::net::{
+    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
+};
 use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
 
 use crate::suites;
@@ -33,8 +35,8 @@ pub struct ProxyArgs {
     #[arg(long)]
     allow_remote: bool,
     /// The key that applications must show, or @FILE; needed with --allow-remote
-    #[arg(long, value_name = "KEY", value_parser = secret_argument)]
-    app_key: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    app_key: Option<SecretArgument>,
     /// The relay
     #[arg(long, value_name = "URL")]
     relay: BaseUrl,
@@ -45,8 +47,8 @@ pub struct ProxyArgs {
     #[arg(long)]
     insecure_trust_relay: bool,
     /// The key that the relay asks for, or @FILE
-    #[arg(long, value_name = "KEY", value_parser = secret_argument)]
-    relay_key: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    relay_key: Option<SecretArgument>,
     /// Without --relay-key: hands the application's own API key to the relay
     #[arg(long)]
     forward_key: bool,
@@ -79,12 +81,24 @@ fn parse_identity(text: &str) -> Result<[u8; 32], String> {
         .ok_or_else(|| "an identity is 32 bytes as base64url without padding".to_owned())
 }
 
+/// Why a proxy does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] SecretError),
+    /// The proxy itself.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
 /// Runs a proxy until it is told to stop, and prints where it listens.
 ///
 /// # Errors
 ///
-/// [`StartError`].
-pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+/// [`ProxyError`].
+pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
     let trust = if args.insecure_trust_relay {
         eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
         IdentityTrust::insecure_trust_relay()
@@ -94,8 +108,8 @@ pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), 
     let mut config = ProxyConfig::new(args.relay, trust);
     config.listen = args.listen;
     config.allow_remote = args.allow_remote;
-    config.app_key = args.app_key;
-    config.relay_key = args.relay_key;
+    config.app_key = args.app_key.map(|key| key.read()).transpose()?;
+    config.relay_key = args.relay_key.map(|key| key.read()).transpose()?;
     config.forward_key = args.forward_key;
     config.early_data = match args.early_data {
         EarlyDataArg::Allow => EarlyData::Allow,

@@ -1,9 +1,12 @@
 //! The relay's command line, shared by `sealwire relay` and `sealwire-relay`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
-use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient};
+use sealwire_http::net::{
+    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
+};
 
 use crate::{RelayConfig, RelayLimits, StartError, start};
 
@@ -17,8 +20,8 @@ pub struct RelayArgs {
     #[arg(long = "instance", value_name = "URL", required = true)]
     instances: Vec<BaseUrl>,
     /// A key that it accepts, or @FILE with one key in it; repeat for more. Without any, no key is asked for
-    #[arg(long = "api-key", value_name = "KEY", value_parser = sealwire_http::net::secret_argument)]
-    api_keys: Vec<String>,
+    #[arg(long = "api-key", value_name = "KEY")]
+    api_keys: Vec<SecretArgument>,
     /// Most bytes of one sealed request
     #[arg(long, value_name = "BYTES", default_value_t = RelayLimits::default().request_bytes)]
     max_request_bytes: u64,
@@ -30,26 +33,42 @@ pub struct RelayArgs {
     idle_timeout: u64,
 }
 
+/// Why a relay does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RelayError {
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] SecretError),
+    /// The relay itself.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
 /// Runs a relay until it is told to stop, and prints where it listens.
 ///
 /// # Errors
 ///
-/// [`StartError`].
-pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+/// [`RelayError`].
+pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
     let config = RelayConfig {
         listen: args.listen,
         instances: args.instances,
-        api_keys: args.api_keys,
+        api_keys: args
+            .api_keys
+            .iter()
+            .map(SecretArgument::read)
+            .collect::<Result<_, _>>()?,
         limits: RelayLimits {
             request_bytes: args.max_request_bytes,
             streams: args.max_streams,
-            idle: std::time::Duration::from_secs(args.idle_timeout),
+            idle: Duration::from_secs(args.idle_timeout),
             ..RelayLimits::default()
         },
     };
     let relay = start(config, HttpClient::new(&ClientConfig::default())).await?;
-    sealwire_http::net::announce(relay.address());
+    announce(relay.address());
     stop.await;
-    relay.shut_down(std::time::Duration::from_secs(10)).await;
+    relay.shut_down(Duration::from_secs(10)).await;
     Ok(())
 }

@@ -376,4 +376,4 @@ pub(crate) const SSE_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 /// One chunk with one event whose content is "tick".
 pub(crate) const SSE_TICK: &[u8] =
-    b"33\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"tick\"}}]}\n\n\r\n";
+    b"32\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"tick\"}}]}\n\n\r\n";
