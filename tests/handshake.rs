@@ -86,3 +86,56 @@ fn an_epoch_of_the_wire_ends_after_65536_frames() {
         assert_eq!(a == c, number != 65_535, "frame {number}");
     }
 }
+
+#[test]
+fn interim_receipts_round_up_and_final_ones_are_exact() {
+    use sealwire::receipt::{ReceiptChecker, ReceiptClaim, ReceiptIssuer, ReceiptKind, Usage};
+
+    for provider in providers() {
+        let mut ring = ring(&provider);
+        let ends = handshake(
+            &provider,
+            &mut ring,
+            Suite::MlKem768,
+            &ClientConfig::default(),
+        );
+        let claim = |out| ReceiptClaim {
+            request_complete: true,
+            status: 200,
+            usage: Some(Usage {
+                tokens_in: 1,
+                tokens_out: out,
+                tokens_cached: 256,
+            }),
+            time: 1_800_000_000,
+        };
+        let mut issuer = ReceiptIssuer::new();
+        let bodies = [
+            issuer.interim(&ends.server.session, ring.identity(), &claim(0)),
+            issuer.interim(&ends.server.session, ring.identity(), &claim(257)),
+            issuer.last(&ends.server.session, ring.identity(), &claim(300)),
+        ];
+        let mut checker = ReceiptChecker::for_session(&ends.client.session);
+        let seen: Vec<_> = bodies
+            .iter()
+            .map(|body| checker.check(&provider.verification, body).unwrap())
+            .map(|receipt| {
+                (
+                    receipt.kind,
+                    receipt.index,
+                    receipt.usage.tokens_in,
+                    receipt.usage.tokens_out,
+                    receipt.usage.tokens_cached,
+                )
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (ReceiptKind::Interim, 0, 256, 0, 256),
+                (ReceiptKind::Interim, 1, 256, 512, 256),
+                (ReceiptKind::Final, 2, 1, 300, 256),
+            ]
+        );
+    }
+}
