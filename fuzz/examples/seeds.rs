@@ -75,7 +75,7 @@ impl Enc {
 
 /// `Mutation::Xor`.
 fn xor(at: u32, with: u8) -> Enc {
-    Enc::new().variant(0, 7).u32(at).u8(with)
+    Enc::new().variant(0, 9).u32(at).u8(with)
 }
 
 /// `FrameSpec::Sealed`; `inner` from 1 on.
@@ -90,7 +90,8 @@ fn public(len: u16) -> Enc {
 
 /// `Receiver` without bounds.
 fn receiver(c2s: bool) -> Enc {
-    Enc::new().bool(c2s).u8(4).none().u8(32).none().none()
+    let enc = Enc::new().bool(c2s).u8(4).none().u8(32);
+    enc.none().none().none()
 }
 
 fn frames(c2s: bool) -> Vec<Enc> {
@@ -168,7 +169,12 @@ fn main() {
 
     for (x_wing, name) in [(false, "mlkem"), (true, "xwing")] {
         let (bundle, _, h2) = handshake(fixture::suite(x_wing));
-        let policy = Enc::new().list([Enc::new().bool(x_wing)]).raw(&[0; 6]);
+        let policy = Enc::new()
+            .list([Enc::new().bool(x_wing)])
+            .raw(&[0; 2])
+            .variant(0, 3)
+            .u8(0)
+            .bool(false);
         let changed = Enc::new().variant(1, 3).bool(x_wing).bool(false);
         put("bundle", name, Enc::new().variant(0, 3).bytes(&bundle));
         put(
