@@ -78,6 +78,11 @@ fn xor(at: u32, with: u8) -> Enc {
     Enc::new().variant(0, 9).u32(at).u8(with)
 }
 
+/// `Mutation::Head`.
+fn head(at: u8, with: u8) -> Enc {
+    Enc::new().variant(1, 9).u8(at).u8(with)
+}
+
 /// `FrameSpec::Sealed`; `inner` from 1 on.
 fn sealed(inner: u8, len: u16, zeros: u16) -> Enc {
     let enc = Enc::new().variant(0, 4).variant(u64::from(inner) - 1, 7);
@@ -182,6 +187,31 @@ fn main() {
             &format!("{name}-valid"),
             changed.clone().list([]).raw(&policy.0),
         );
+        // The first and the last second of the clock, and the ones beside them.
+        for (case, edge, by) in [
+            ("too-early", 0, -1_i8),
+            ("first", 0, 0),
+            ("last", 1, 0),
+            ("too-late", 1, 1),
+        ] {
+            let clock = Enc::new().variant(edge, 3).raw(&by.to_le_bytes());
+            put(
+                "bundle",
+                &format!("{name}-{case}"),
+                changed
+                    .clone()
+                    .list([])
+                    .list([Enc::new().bool(x_wing)])
+                    .raw(&[0; 2])
+                    .raw(&clock.0)
+                    .bool(false),
+            );
+        }
+        put(
+            "bundle",
+            &format!("{name}-flags"),
+            changed.clone().list([head(3, 2)]).raw(&policy.0),
+        );
         put(
             "bundle",
             &format!("{name}-signature"),
@@ -210,6 +240,22 @@ fn main() {
             (
                 "ciphertext",
                 h1.clone().variant(1, 3).list([xor(100, 1)]).list([]),
+            ),
+            (
+                "magic",
+                h1.clone().variant(1, 3).list([head(1, 1)]).list([]),
+            ),
+            (
+                "version",
+                h1.clone().variant(1, 3).list([head(2, 2)]).list([]),
+            ),
+            (
+                "suite",
+                h1.clone().variant(1, 3).list([head(4, 3)]).list([]),
+            ),
+            (
+                "flags",
+                h1.clone().variant(1, 3).list([head(5, 1)]).list([]),
             ),
             (
                 "context",
@@ -303,6 +349,40 @@ fn main() {
             ("cut", change(4).u8(5)),
         ] {
             put("opener_ops", &format!("{name}-{case}"), enc.bytes(&[90]));
+        }
+    }
+
+    // Every bound exactly at what the frames need, and one below; padding between empty frames starts their count anew.
+    for (name, near) in [("at", 1), ("below", 0)] {
+        let edge = |set: bool| {
+            if set {
+                Enc::new().bool(true).variant(near, 3)
+            } else {
+                Enc::new().none()
+            }
+        };
+        for (index, bound) in ["frames", "bytes", "pad-bytes", "empty"].iter().enumerate() {
+            let mut enc = Enc::new().bool(false).u8(4).none().u8(32).none().none();
+            enc = enc.bool(true);
+            for other in 0..4 {
+                enc = enc.raw(&edge(other == index).0);
+            }
+            let frames = [
+                sealed(1, 5, 0),
+                sealed(1, 0, 0),
+                sealed(6, 0, 0),
+                sealed(6, 0, 40),
+                sealed(1, 0, 0),
+                sealed(6, 0, 0),
+                sealed(1, 0, 40),
+                sealed(6, 0, 0),
+                sealed(2, 3, 0),
+            ];
+            put(
+                "opener_null",
+                &format!("{bound}-{name}"),
+                enc.bytes(&[200]).list(frames),
+            );
         }
     }
 
