@@ -75,7 +75,12 @@ impl Enc {
 
 /// `Mutation::Xor`.
 fn xor(at: u32, with: u8) -> Enc {
-    Enc::new().variant(0, 7).u32(at).u8(with)
+    Enc::new().variant(0, 9).u32(at).u8(with)
+}
+
+/// `Mutation::Head`.
+fn head(at: u8, with: u8) -> Enc {
+    Enc::new().variant(1, 9).u8(at).u8(with)
 }
 
 /// `FrameSpec::Sealed`; `inner` from 1 on.
@@ -90,7 +95,8 @@ fn public(len: u16) -> Enc {
 
 /// `Receiver` without bounds.
 fn receiver(c2s: bool) -> Enc {
-    Enc::new().bool(c2s).u8(4).none().u8(32).none().none()
+    let enc = Enc::new().bool(c2s).u8(4).none().u8(32);
+    enc.none().none().none()
 }
 
 fn frames(c2s: bool) -> Vec<Enc> {
@@ -168,13 +174,43 @@ fn main() {
 
     for (x_wing, name) in [(false, "mlkem"), (true, "xwing")] {
         let (bundle, _, h2) = handshake(fixture::suite(x_wing));
-        let policy = Enc::new().list([Enc::new().bool(x_wing)]).raw(&[0; 6]);
+        let policy = Enc::new()
+            .list([Enc::new().bool(x_wing)])
+            .raw(&[0; 2])
+            .variant(0, 3)
+            .u8(0)
+            .bool(false);
         let changed = Enc::new().variant(1, 3).bool(x_wing).bool(false);
         put("bundle", name, Enc::new().variant(0, 3).bytes(&bundle));
         put(
             "bundle",
             &format!("{name}-valid"),
             changed.clone().list([]).raw(&policy.0),
+        );
+        // The first and the last second of the clock, and the ones beside them.
+        for (case, edge, by) in [
+            ("too-early", 0, -1_i8),
+            ("first", 0, 0),
+            ("last", 1, 0),
+            ("too-late", 1, 1),
+        ] {
+            let clock = Enc::new().variant(edge, 3).raw(&by.to_le_bytes());
+            put(
+                "bundle",
+                &format!("{name}-{case}"),
+                changed
+                    .clone()
+                    .list([])
+                    .list([Enc::new().bool(x_wing)])
+                    .raw(&[0; 2])
+                    .raw(&clock.0)
+                    .bool(false),
+            );
+        }
+        put(
+            "bundle",
+            &format!("{name}-flags"),
+            changed.clone().list([head(3, 2)]).raw(&policy.0),
         );
         put(
             "bundle",
@@ -204,6 +240,22 @@ fn main() {
             (
                 "ciphertext",
                 h1.clone().variant(1, 3).list([xor(100, 1)]).list([]),
+            ),
+            (
+                "magic",
+                h1.clone().variant(1, 3).list([head(1, 1)]).list([]),
+            ),
+            (
+                "version",
+                h1.clone().variant(1, 3).list([head(2, 2)]).list([]),
+            ),
+            (
+                "suite",
+                h1.clone().variant(1, 3).list([head(4, 3)]).list([]),
+            ),
+            (
+                "flags",
+                h1.clone().variant(1, 3).list([head(5, 1)]).list([]),
             ),
             (
                 "context",
@@ -297,6 +349,40 @@ fn main() {
             ("cut", change(4).u8(5)),
         ] {
             put("opener_ops", &format!("{name}-{case}"), enc.bytes(&[90]));
+        }
+    }
+
+    // Every bound exactly at what the frames need, and one below; padding between empty frames starts their count anew.
+    for (name, near) in [("at", 1), ("below", 0)] {
+        let edge = |set: bool| {
+            if set {
+                Enc::new().bool(true).variant(near, 3)
+            } else {
+                Enc::new().none()
+            }
+        };
+        for (index, bound) in ["frames", "bytes", "pad-bytes", "empty"].iter().enumerate() {
+            let mut enc = Enc::new().bool(false).u8(4).none().u8(32).none().none();
+            enc = enc.bool(true);
+            for other in 0..4 {
+                enc = enc.raw(&edge(other == index).0);
+            }
+            let frames = [
+                sealed(1, 5, 0),
+                sealed(1, 0, 0),
+                sealed(6, 0, 0),
+                sealed(6, 0, 40),
+                sealed(1, 0, 0),
+                sealed(6, 0, 0),
+                sealed(1, 0, 40),
+                sealed(6, 0, 0),
+                sealed(2, 3, 0),
+            ];
+            put(
+                "opener_null",
+                &format!("{bound}-{name}"),
+                enc.bytes(&[200]).list(frames),
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use sealwire::{Bundle, BundlePolicy, IdentityTrust, Suite};
+use sealwire::{Bundle, BundlePolicy, Error, IdentityTrust, Suite};
 use sealwire_fuzz::fixture::{self, LABEL, PROVIDER, TRUSTING};
 use sealwire_fuzz::mutate::{self, Mutation};
 use sealwire_fuzz::wire::Bytes;
@@ -44,9 +44,16 @@ struct Policy {
     suites: Vec<bool>,
     other_label: bool,
     single_use: bool,
-    now: i16,
-    absolute: Option<u64>,
+    now: Clock,
     stranger: bool,
+}
+
+/// The client's clock: the last second at which the bundle is good, or the first, give or take some; or anything.
+#[derive(Arbitrary, Debug)]
+enum Clock {
+    NearStart(i8),
+    NearEnd(i8),
+    At(u64),
 }
 
 /// Both suites, multi-use and single-use.
@@ -118,13 +125,54 @@ fuzz_target!(|input: Input| {
     }
 });
 
+/// Section 3.1, up to the signature.
+fn judge(bytes: &[u8]) -> Result<(), &'static str> {
+    let length = "bundle-length";
+    if *bytes.first().ok_or(length)? != 1 {
+        return Err("bundle-version");
+    }
+    let kem_key_len = match bytes.get(1..3).ok_or(length)? {
+        [0, 1] => 1_184,
+        [0, 2] => 1_216,
+        _ => return Err("bundle-suite"),
+    };
+    if *bytes.get(3).ok_or(length)? > 1 {
+        return Err("bundle-flags");
+    }
+    let window = bytes.get(4..20).ok_or(length)?;
+    let (not_before, not_after) = window.split_at(8);
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0_i128, |n, byte| n << 8 | i128::from(*byte))
+    };
+    let window = number(not_after) - number(not_before);
+    let lp = |at: usize| {
+        let len = number(bytes.get(at..at + 2)?) as usize;
+        bytes.get(at + 2..at + 2 + len)
+    };
+    let label = lp(20).ok_or(length)?;
+    let kem_key = lp(22 + label.len()).ok_or(length)?;
+    if kem_key.len() != kem_key_len || bytes.len() != 120 + label.len() + kem_key_len {
+        return Err(length);
+    }
+    if !(1..=1_200).contains(&window) {
+        return Err("bundle-window");
+    }
+    let sound = (1..=255).contains(&label.len())
+        && std::str::from_utf8(label).is_ok()
+        && label.iter().all(|byte| *byte >= 0x20 && *byte != 0x7F);
+    if sound { Ok(()) } else { Err("bundle-label") }
+}
+
 /// Parses with the signature taken; the fields must be those of the bytes.
 fn parse(bytes: &[u8]) -> Option<Bundle> {
     let real = Bundle::parse(&PROVIDER.verification, bytes);
-    let bundle = match Bundle::parse(&TRUSTING, bytes) {
+    let parsed = Bundle::parse(&TRUSTING, bytes);
+    assert_eq!(parsed.as_ref().map(drop).map_err(Error::code), judge(bytes));
+    let bundle = match parsed {
         Ok(bundle) => bundle,
         Err(error) => {
-            assert!(error.code().starts_with("bundle-") && error.code() != "bundle-signature");
             assert_eq!(real, Err(error), "the signature is judged last");
             return None;
         }
@@ -165,14 +213,15 @@ fn modulus_check(kem_key: &[u8]) -> bool {
 
 fn verify(bundle: Bundle, policy: &Policy) {
     let (not_before, not_after) = bundle.window();
-    let now = policy.absolute.unwrap_or_else(|| {
-        let edge = if policy.now < 0 {
-            not_before
-        } else {
-            not_after
-        };
-        edge.saturating_add_signed(i64::from(policy.now))
-    });
+    let now = match policy.now {
+        Clock::NearStart(by) => not_before
+            .saturating_sub(120)
+            .saturating_add_signed(by.into()),
+        Clock::NearEnd(by) => not_after
+            .saturating_add(120)
+            .saturating_add_signed(by.into()),
+        Clock::At(now) => now,
+    };
     let suites: Vec<Suite> = policy.suites.iter().map(|x| fixture::suite(*x)).collect();
     let wanted_label = if policy.other_label {
         LABEL

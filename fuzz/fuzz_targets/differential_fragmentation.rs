@@ -18,13 +18,14 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let wire = wire(&input.frames);
+    let receiver = input.receiver.fit(&wire);
     let opener = || {
         testing::opener(
             &NULL_PROVIDER,
-            &input.receiver.limits(),
-            input.receiver.half(),
+            &receiver.limits(),
+            receiver.half(),
             [0; 32],
-            input.receiver.c2s.then_some([1; 32]),
+            receiver.c2s.then_some([1; 32]),
         )
         .unwrap()
     };

@@ -110,7 +110,7 @@ fn run(state: &mut State, input: &Input) {
         Case::Bytes(bytes) => {
             let bytes = [&bytes[..], &state.h1].concat();
             if let Ok(Some(request)) = read(&bytes, &input.sizes) {
-                let got = accept(state, request, &context).map(drop);
+                let got = accept(state, request, &context);
                 assert!(got.is_err() || bytes == state.h1);
             }
         }
@@ -211,6 +211,19 @@ fn read(bytes: &[u8], sizes: &[u8]) -> Result<Option<ParsedRequest>, Error> {
             Err(error) => break Err(error),
         }
     };
+    // Each field is judged as soon as it is there, in this order.
+    let head = if bytes.len() >= 2 && bytes[..2] != *b"SW" {
+        Some("bad-magic")
+    } else if bytes.len() >= 3 && bytes[2] != 1 {
+        Some("bad-version")
+    } else if bytes.len() >= 5 && bytes[3..5] != [0, 1] && bytes[3..5] != [0, 2] {
+        Some("bad-suite")
+    } else if bytes.len() >= 6 && bytes[5] != 0 {
+        Some("bad-flags")
+    } else {
+        None
+    };
+    assert_eq!(outcome.as_ref().err().map(Error::code), head);
     match (ParsedRequest::read(bytes), &outcome) {
         (Ok(RequestProgress::NeedInput { .. }), Ok(None)) => {}
         (Ok(RequestProgress::Done { request, .. }), Ok(Some(other))) => {

@@ -16,21 +16,22 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
+    let wire = wire(&input.frames);
+    let receiver = input.receiver.fit(&wire);
     let opener = || {
         testing::opener(
             &NULL_PROVIDER,
-            &input.receiver.limits(),
-            input.receiver.half(),
+            &receiver.limits(),
+            receiver.half(),
             [0; 32],
-            input.receiver.c2s.then_some([1; 32]),
+            receiver.c2s.then_some([1; 32]),
         )
         .unwrap()
     };
-    let wire = wire(&input.frames);
     let got = drive::stream(&mut opener(), &wire, &Fragments::Sizes(&input.sizes));
-    assert_eq!(got, model::receive(&input.receiver, &wire));
+    assert_eq!(got, model::receive(&receiver, &wire));
 
     let messages = messages(&input.frames);
     let got = drive::messages(&mut opener(), messages.iter().map(Vec::as_slice));
-    assert_eq!(got, model::receive_messages(&input.receiver, &messages));
+    assert_eq!(got, model::receive_messages(&receiver, &messages));
 });

@@ -1,7 +1,7 @@
 //! A receiver written down from section 6.3 of the specification, for frames in clear. Slow and simple on purpose.
 
 use crate::drive::{Ev, Outcome};
-use crate::wire::Receiver;
+use crate::wire::{Marks, Receiver};
 
 /// What a receiver must release for these bytes and then the end of input, and with which error it ends.
 pub fn receive(receiver: &Receiver, wire: &[u8]) -> Outcome {
@@ -10,6 +10,19 @@ pub fn receive(receiver: &Receiver, wire: &[u8]) -> Outcome {
     Outcome {
         events: state.events,
         error,
+    }
+}
+
+/// What these bytes need of a receiver.
+pub fn marks(receiver: &Receiver, wire: &[u8]) -> Marks {
+    let mut state = Model::new(receiver);
+    // The error is of no interest: what came before it counts.
+    let _ = state.run(wire);
+    Marks {
+        frames: state.seq,
+        bytes: state.bytes,
+        pad_bytes: state.pad_bytes,
+        empty: state.most_empty,
     }
 }
 
@@ -33,6 +46,7 @@ struct Model<'a> {
     bytes: u64,
     pad_bytes: u64,
     empty: u32,
+    most_empty: u32,
     updated: bool,
     switched: bool,
     events: Vec<Ev>,
@@ -50,6 +64,7 @@ impl Model<'_> {
             bytes: 0,
             pad_bytes: 0,
             empty: 0,
+            most_empty: 0,
             updated: false,
             switched: false,
             events: Vec::new(),
@@ -151,6 +166,7 @@ impl Model<'_> {
         if inner == 1 || inner == 6 {
             if length == 20 {
                 self.empty += 1;
+                self.most_empty = self.most_empty.max(self.empty);
                 if self.empty > self.receiver.max_empty() {
                     return Err("empty-flood");
                 }

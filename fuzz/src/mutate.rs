@@ -5,13 +5,41 @@ use arbitrary::Arbitrary;
 /// One change. Positions are taken modulo the length.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Mutation {
-    Xor { at: u32, with: u8 },
-    Set { at: u32, bytes: Vec<u8> },
-    Truncate { at: u32 },
+    Xor {
+        at: u32,
+        with: u8,
+    },
+    /// Near the front, where the fixed fields are.
+    Head {
+        at: u8,
+        with: u8,
+    },
+    /// Near the back, where the tags and signatures are.
+    Tail {
+        at: u8,
+        with: u8,
+    },
+    Set {
+        at: u32,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        at: u32,
+    },
     Append(Vec<u8>),
-    Remove { at: u32, len: u16 },
-    Insert { at: u32, bytes: Vec<u8> },
-    Swap { at: u32, with: u32, len: u16 },
+    Remove {
+        at: u32,
+        len: u16,
+    },
+    Insert {
+        at: u32,
+        bytes: Vec<u8>,
+    },
+    Swap {
+        at: u32,
+        with: u32,
+        len: u16,
+    },
 }
 
 /// Applies the changes.
@@ -28,6 +56,8 @@ fn apply(bytes: &mut Vec<u8>, mutation: &Mutation) {
         Mutation::Append(more) => bytes.extend_from_slice(more),
         _ if len == 0 => {}
         Mutation::Xor { at, with } => bytes[place(*at)] ^= with,
+        Mutation::Head { at, with } => bytes[usize::from(at % 32) % len] ^= with,
+        Mutation::Tail { at, with } => bytes[len - 1 - usize::from(*at) % len] ^= with,
         Mutation::Set { at, bytes: new } => {
             for (byte, new) in bytes[place(*at)..].iter_mut().zip(new) {
                 *byte = *new;

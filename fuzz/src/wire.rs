@@ -3,6 +3,8 @@
 use arbitrary::Arbitrary;
 use sealwire::{Half, Limits};
 
+use crate::model;
+
 /// Bytes by length and fill, or as they are: contents need not cost their length in fuzz input.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Bytes {
@@ -164,6 +166,44 @@ pub struct Receiver {
     max_empty: u8,
     max_bytes: Option<u32>,
     max_pad_bytes: Option<u16>,
+    edges: Option<Edges>,
+    #[arbitrary(default)]
+    marks: Option<Marks>,
+}
+
+/// Bounds where they matter: at what the frames need, give or take one.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Edges {
+    frames: Option<Near>,
+    bytes: Option<Near>,
+    pad_bytes: Option<Near>,
+    empty: Option<Near>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Near {
+    Below,
+    At,
+    Above,
+}
+
+/// What the frames need of a receiver without bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    pub frames: u64,
+    pub bytes: u64,
+    pub pad_bytes: u64,
+    pub empty: u32,
+}
+
+/// The bound by the mark, if both are there, else the other one.
+fn near(edge: Option<Near>, mark: Option<u64>, other: u64) -> u64 {
+    match (edge, mark) {
+        (Some(Near::Below), Some(mark)) => mark.saturating_sub(1),
+        (Some(Near::At), Some(mark)) => mark,
+        (Some(Near::Above), Some(mark)) => mark + 1,
+        _ => other,
+    }
 }
 
 impl Receiver {
@@ -171,20 +211,45 @@ impl Receiver {
         if self.c2s { Half::C2s } else { Half::S2c }
     }
 
+    /// The same receiver, with its edges placed by what the wire needs.
+    pub fn fit(mut self, wire: &[u8]) -> Self {
+        if self.edges.is_some() {
+            let open = Self {
+                max_frames: None,
+                max_empty: u8::MAX,
+                max_bytes: None,
+                max_pad_bytes: None,
+                edges: None,
+                marks: None,
+                ..self
+            };
+            self.marks = Some(model::marks(&open, wire));
+        }
+        self
+    }
+
     pub fn max_frames(&self) -> u64 {
-        self.max_frames.map_or(1 << 48, u64::from)
+        let other = self.max_frames.map_or(1 << 48, u64::from);
+        let edge = self.edges.and_then(|edges| edges.frames);
+        near(edge, self.marks.map(|marks| marks.frames), other)
     }
 
     pub fn max_empty(&self) -> u32 {
-        u32::from(self.max_empty)
+        let edge = self.edges.and_then(|edges| edges.empty);
+        let mark = self.marks.map(|marks| u64::from(marks.empty));
+        near(edge, mark, u64::from(self.max_empty)) as u32
     }
 
     pub fn max_bytes(&self) -> u64 {
-        self.max_bytes.map_or(u64::MAX, u64::from)
+        let other = self.max_bytes.map_or(u64::MAX, u64::from);
+        let edge = self.edges.and_then(|edges| edges.bytes);
+        near(edge, self.marks.map(|marks| marks.bytes), other)
     }
 
     pub fn max_pad_bytes(&self) -> u64 {
-        self.max_pad_bytes.map_or(64 << 20, u64::from)
+        let other = self.max_pad_bytes.map_or(64 << 20, u64::from);
+        let edge = self.edges.and_then(|edges| edges.pad_bytes);
+        near(edge, self.marks.map(|marks| marks.pad_bytes), other)
     }
 
     pub fn limits(&self) -> Limits {
