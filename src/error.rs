@@ -171,6 +171,8 @@ pub enum ApiMisuse {
     ExportLength,
     /// A key ring configuration out of the limits of section 2.3.
     KeyRing,
+    /// More than 32 unpadded frames without content in a row.
+    TooManyEmpty,
     /// The sealer was used after it failed or ended.
     Ended,
 }
@@ -509,6 +511,9 @@ impl fmt::Display for Error {
                 ApiMisuse::SuiteUnsupported => "the provider does not implement the suite",
                 ApiMisuse::ExportLength => "the exporter's lengths are out of range",
                 ApiMisuse::KeyRing => "the key ring's configuration is out of range",
+                ApiMisuse::TooManyEmpty => {
+                    "too many empty frames in a row; pad them, or send content"
+                }
                 ApiMisuse::Ended => "the stream has ended",
             },
             Self::Receipt(fault) => match fault {

@@ -700,3 +700,32 @@ fn single_use_bundles_are_bounded() {
         );
     }
 }
+
+#[test]
+fn a_sender_stops_before_an_empty_flood() {
+    for provider in providers() {
+        let limits = Limits::default();
+        let half = sealwire::Half::S2c;
+        let mut sealer =
+            sealwire::testing::sealer(&provider, &limits, half, [3; 32], true).unwrap();
+        let mut opener =
+            sealwire::testing::opener(&provider, &limits, half, [3; 32], None).unwrap();
+        sealer.set_padding(Padding::None);
+        let mut wire = Vec::new();
+        for _ in 0..32 {
+            sealer.pad(0, &mut wire).unwrap();
+        }
+        let whole = wire.len();
+        assert_eq!(sealer.pad(0, &mut wire).unwrap_err().code(), "api-misuse");
+        assert_eq!(
+            sealer.seal(b"", &mut [0; 24]).unwrap_err().code(),
+            "api-misuse"
+        );
+        assert_eq!(wire.len(), whole);
+        sealer.pad(1, &mut wire).unwrap();
+        sealer.pad(0, &mut wire).unwrap();
+        sealer.finish(b"end", &mut wire).unwrap();
+        let got = open_all(&mut opener, &wire, []);
+        assert_eq!((got.data.as_slice(), got.error), (&b"end"[..], None));
+    }
+}

@@ -191,7 +191,7 @@ impl Opener {
         }
     }
 
-    /// Whether FINAL or ERROR has been released.
+    /// Whether FINAL or ERROR has been released, and nothing has come after it.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)

@@ -33,6 +33,9 @@ pub struct Sealer {
     early_forbidden: bool,
     /// A KEY_UPDATE was sent and no content since.
     updated: bool,
+    /// Unpadded DATA and PAD frames without content, in a row.
+    empty: u32,
+    max_empty: u32,
 }
 
 /// Moves the client's sealer to the late secret. It comes from a verified H2.
@@ -74,6 +77,8 @@ impl Sealer {
             early: false,
             early_forbidden: false,
             updated: false,
+            empty: 0,
+            max_empty: limits.schedule.max_empty,
         })
     }
 
@@ -124,8 +129,9 @@ impl Sealer {
     pub fn seal(&mut self, content: &[u8], out: &mut [u8]) -> Result<usize, Error> {
         self.check_content()?;
         let padded = self.padded(content.len())?;
+        self.check_empty(padded)?;
         let len = self.write(InnerType::Data, content, padded, out, Step::Count)?;
-        self.note_content(content.len());
+        self.note_content(content.len(), padded);
         Ok(len)
     }
 
@@ -136,9 +142,10 @@ impl Sealer {
     pub fn seal_in_place(&mut self, frame: &mut [u8], content_len: usize) -> Result<usize, Error> {
         self.check_content()?;
         let padded = self.padded(content_len)?;
+        self.check_empty(padded)?;
         fill_after_content(frame, InnerType::Data, content_len, padded)?;
         let len = self.seal_body(frame, padded, None, Step::Count)?;
-        self.note_content(content_len);
+        self.note_content(content_len, padded);
         Ok(len)
     }
 
@@ -150,7 +157,7 @@ impl Sealer {
         self.check_content()?;
         for piece in content.chunks(self.max_content()) {
             self.append(InnerType::Data, piece, Step::Count, out)?;
-            self.note_content(piece.len());
+            self.note_content(piece.len(), piece.len());
         }
         Ok(())
     }
@@ -166,7 +173,10 @@ impl Sealer {
             _ if len > MAX_CONTENT => return Err(ApiMisuse::ContentTooLong.into()),
             _ => len,
         };
-        self.append_padded(InnerType::Pad, &[], padded, Step::Count, out)
+        self.check_empty(padded)?;
+        self.append_padded(InnerType::Pad, &[], padded, Step::Count, out)?;
+        self.note_content(0, padded);
+        Ok(())
     }
 
     /// Appends KEY_UPDATE: the frames after it are under the next secret.
@@ -286,10 +296,24 @@ impl Sealer {
             .ok_or(ApiMisuse::ContentTooLong.into())
     }
 
-    const fn note_content(&mut self, len: usize) {
-        if len > 0 {
+    /// A receiver refuses more unpadded empty frames in a row than `MAX_EMPTY` (section 6.3 step 5).
+    fn check_empty(&self, padded: usize) -> Result<(), Error> {
+        if padded == 0 && self.empty >= self.max_empty {
+            return Err(ApiMisuse::TooManyEmpty.into());
+        }
+        Ok(())
+    }
+
+    /// Notes a DATA or PAD frame that was sealed.
+    const fn note_content(&mut self, content_len: usize, padded: usize) {
+        if content_len > 0 {
             self.updated = false;
         }
+        self.empty = if padded == 0 {
+            self.empty.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     fn append(
