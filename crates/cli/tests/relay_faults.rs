@@ -12,10 +12,9 @@ use common::{
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN};
+use sealwire::handshake::h2_len;
 use sealwire::{Context, IdentityTrust, RelayCode, Suite};
-use sealwire_http::carriage::{
-    BUNDLES_PATH, REQUESTS_PATH, context_bytes, h2_len, response_headers,
-};
+use sealwire_http::carriage::{BUNDLES_PATH, REQUESTS_PATH, context_bytes, response_headers};
 use sealwire_http::net::{BaseUrl, Body, Incoming, Server, full, json, problem, read_all};
 use sealwire_http::problem::Problem;
 use sealwire_instance::InstanceConfig;
