@@ -216,6 +216,9 @@ mod tests {
         assert_eq!(bundles_from_json(mixed), Some(vec![vec![1, 2, 3]]));
         let many = vec![vec![1]; MAX_BUNDLES + 1];
         let json = bundles_to_json(many.iter().map(Vec::as_slice));
-        assert_eq!(bundles_from_json(&json).map(|list| list.len()), Some(MAX_BUNDLES));
+        assert_eq!(
+            bundles_from_json(&json).map(|list| list.len()),
+            Some(MAX_BUNDLES)
+        );
     }
 }

@@ -86,7 +86,10 @@ impl<'a> JsonBody<'a> {
     fn range(&self, name: &str) -> Option<Range<usize>> {
         let value = self.get(name)?;
         // Values are borrowed from the text.
-        let start = value.as_ptr().addr().checked_sub(self.json.as_ptr().addr())?;
+        let start = value
+            .as_ptr()
+            .addr()
+            .checked_sub(self.json.as_ptr().addr())?;
         Some(start..start.checked_add(value.len())?)
     }
 

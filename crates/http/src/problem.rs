@@ -149,12 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_none() {
-        for bad in [
-            &b"<html>"[..],
-            b"{}",
-            b"[]",
-            br#"{"code":7}"#,
-        ] {
+        for bad in [&b"<html>"[..], b"{}", b"[]", br#"{"code":7}"#] {
             assert_eq!(Problem::from_json(bad), None);
         }
     }
@@ -166,7 +161,10 @@ mod tests {
             br#"{"code":"key-unknown","bundle":7}"#,
         ] {
             let problem = Problem::from_json(bad).expect("a document");
-            assert_eq!((problem.code, problem.bundle), (RelayCode::KeyUnknown, None));
+            assert_eq!(
+                (problem.code, problem.bundle),
+                (RelayCode::KeyUnknown, None)
+            );
         }
     }
 }

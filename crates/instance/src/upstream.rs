@@ -122,15 +122,13 @@ pub(crate) async fn call(
     call: Call,
     head_time: Duration,
 ) -> Result<Answered, ApiError> {
-    let uri = base
-        .join(&call.path)
-        .map_err(|_| {
-            ApiError::invalid_request(
-                404,
-                "unknown_url",
-                "the request's path or query has characters that may not stand there",
-            )
-        })?;
+    let uri = base.join(&call.path).map_err(|_| {
+        ApiError::invalid_request(
+            404,
+            "unknown_url",
+            "the request's path or query has characters that may not stand there",
+        )
+    })?;
     let mut request = Request::new(full(call.body));
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
@@ -205,7 +203,12 @@ fn check_answer<B>(response: &Response<B>) -> Result<(), ApiError> {
         .headers()
         .get_all(CONTENT_ENCODING)
         .iter()
-        .any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"));
+        .any(|coding| {
+            !coding
+                .as_bytes()
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"identity")
+        });
     if coded {
         return bad(
             "upstream_encoding",

@@ -74,10 +74,7 @@ impl UsageReader {
         } else {
             Shape::Opaque
         };
-        Self {
-            shape,
-            usage: None,
-        }
+        Self { shape, usage: None }
     }
 
     /// Takes a piece of the answer; appends what goes to the client, one entry per event.
@@ -257,7 +254,10 @@ mod tests {
         let mut out = Vec::new();
         let first = STREAM.find("data: {\"choices\":[],").expect("usage");
         reader
-            .push(Bytes::copy_from_slice(&STREAM.as_bytes()[..first]), &mut out)
+            .push(
+                Bytes::copy_from_slice(&STREAM.as_bytes()[..first]),
+                &mut out,
+            )
             .expect("small");
         assert_eq!((out.len(), reader.so_far()), (2, None));
     }

@@ -199,11 +199,7 @@ impl Tail {
         let too_large = ProxyError::TooLarge(MAX_EVENT);
         let mut ready = BytesMut::new();
         self.splitter.push(content);
-        while let Some(event) = self
-            .splitter
-            .next_event()
-            .map_err(|_| too_large.clone())?
-        {
+        while let Some(event) = self.splitter.next_event().map_err(|_| too_large.clone())? {
             // Clients stop reading at whatever begins so.
             self.done |=
                 sse::data(&event).is_some_and(|data| data.trim_start().starts_with("[DONE]"));

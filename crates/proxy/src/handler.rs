@@ -169,7 +169,10 @@ impl Proxy {
             .ok_or_else(|| {
                 ApiError::invalid_request(400, "no_model", "the request names no model")
             })?;
-        if label.is_empty() || label.len() > MAX_LABEL || label.chars().any(char::is_control) {
+        if label.is_empty()
+            || label.len() > MAX_LABEL
+            || label.bytes().any(|b| b.is_ascii_control())
+        {
             return Err(ApiError::invalid_request(
                 400,
                 "bad_model",
@@ -326,9 +329,7 @@ fn host_is_local(request: &Request<Incoming>) -> bool {
     };
     let target = request.uri().authority().map(http::uri::Authority::as_str);
     match (host, target) {
-        (Some(host), Some(target)) => {
-            host.eq_ignore_ascii_case(target) && authority_is_local(host)
-        }
+        (Some(host), Some(target)) => host.eq_ignore_ascii_case(target) && authority_is_local(host),
         (Some(only), None) | (None, Some(only)) => authority_is_local(only),
         (None, None) => false,
     }
@@ -346,9 +347,7 @@ fn authority_is_local(authority: &str) -> bool {
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
     let port_is_sound = match rest.strip_prefix(':') {
-        Some(port) => {
-            port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
-        }
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
         None => rest.is_empty(),
     };
     port_is_sound
@@ -398,7 +397,10 @@ mod tests {
     fn two_content_types_are_none() {
         let mut headers = HeaderMap::new();
         assert!(!is_json(&headers));
-        headers.insert(CONTENT_TYPE, "Application/JSON; charset=utf-8".parse().expect("ASCII"));
+        headers.insert(
+            CONTENT_TYPE,
+            "Application/JSON; charset=utf-8".parse().expect("ASCII"),
+        );
         assert!(is_json(&headers));
         headers.append(CONTENT_TYPE, "text/plain".parse().expect("ASCII"));
         assert!(!is_json(&headers));
