@@ -38,7 +38,7 @@ pub struct DemoArgs {
     /// The suite, 1 or 2
     #[arg(long, value_name = "N", value_parser = suites::parse, default_value = "1")]
     suite: Suite,
-    /// Padding: none, buckets, padme, constant
+    /// Padding: none, padme, buckets, constant
     #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
     padding: PaddingWish,
     /// Pause of the model before each token, milliseconds

@@ -42,7 +42,7 @@ pub struct InstanceArgs {
     /// A suite that it offers, 1 or 2; repeat for more [default: both]
     #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
     suites: Vec<Suite>,
-    /// The least padding of its answers: none, buckets, padme, constant
+    /// The least padding of its answers: none, padme, buckets, constant
     #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
     padding: PaddingWish,
     /// Most bytes of one request

@@ -52,7 +52,8 @@ pub struct ProxyArgs {
     /// Without --relay-key: hands the application's own API key to the relay
     #[arg(long)]
     forward_key: bool,
-    /// Whether requests leave before the instance has answered the handshake
+    /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
+    /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
     #[arg(long, value_enum, default_value = "allow")]
     early_data: EarlyDataArg,
     /// Takes single-use bundles only
@@ -61,7 +62,7 @@ pub struct ProxyArgs {
     /// A suite that it accepts, 1 or 2, the preferred one first; repeat for more [default: both]
     #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
     suites: Vec<Suite>,
-    /// Padding of requests, and the wish for answers: none, buckets, padme, constant
+    /// Padding of requests, and the wish for answers: none, padme, buckets, constant
     #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
     padding: PaddingWish,
     /// A billing handle for the relay, in clear

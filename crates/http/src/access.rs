@@ -49,12 +49,15 @@ impl Access {
     }
 }
 
-/// The key of the only `Authorization: Bearer KEY`.
+/// The key of the only `Authorization: Bearer KEY`; the scheme is compared without case.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok()?.strip_prefix("Bearer ").map(str::trim),
+        (Some(value), None) => {
+            let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+        }
         _ => None,
     }
 }
@@ -81,6 +84,15 @@ mod tests {
         let name = access.check(&headers).expect("accepted");
         assert_eq!(name.len(), 8);
         assert!(!name.contains("two"));
+        for same in ["bearer two", "BEARER  two"] {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(same));
+            assert!(access.check(&headers).is_ok(), "{same}");
+        }
+        for bad in ["two", "Basic two", "Bearertwo"] {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(bad));
+            assert_eq!(access.check(&headers), Err(Denied), "{bad}");
+        }
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer two"));
         assert_eq!(access.check(&headers), Err(Denied));
     }

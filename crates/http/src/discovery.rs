@@ -52,7 +52,7 @@ impl BundleQuery {
                         _ => return None,
                     },
                 )?,
-                "suite" => set_once(&mut suite, value.parse().ok()?)?,
+                "suite" => set_once(&mut suite, suite_number(value)?)?,
                 _ => {}
             }
         }
@@ -64,6 +64,12 @@ impl BundleQuery {
     }
 }
 
+/// Decimal, 1 to 65535, digits only.
+fn suite_number(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && *number != 0)
+}
+
 fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     if slot.is_some() {
         return None;
@@ -72,12 +78,12 @@ fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     Some(())
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct BundleListJson {
     bundles: Vec<BundleJson>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct BundleJson {
     bundle: String,
 }
@@ -97,15 +103,17 @@ pub fn bundles_to_json<'a>(bundles: impl IntoIterator<Item = &'a [u8]>) -> Vec<u
     serde_json::to_vec(&list).unwrap_or_default()
 }
 
-/// Reads a discovery answer: at most [`MAX_BUNDLES`]; `None` if it is not one.
+/// Reads a discovery answer: the first [`MAX_BUNDLES`] entries without those that are none; `None` if it is no list.
 #[must_use]
 pub fn bundles_from_json(json: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let list: BundleListJson = serde_json::from_slice(json).ok()?;
-    list.bundles
+    let list: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let entries = list.get("bundles")?.as_array()?;
+    let bundles = entries
         .iter()
         .take(MAX_BUNDLES)
-        .map(|entry| from_base64url(&entry.bundle))
-        .collect()
+        .filter_map(|entry| from_base64url(entry.get("bundle")?.as_str()?))
+        .collect();
+    Some(bundles)
 }
 
 /// How an instance describes itself to a relay.
@@ -183,10 +191,17 @@ mod tests {
             "label=a&single_use=yes",
             "label=a&suite=x",
             "label=a&suite=70000",
+            "label=a&suite=+1",
+            "label=a&suite=0",
+            "label=a&suite=",
+            "label=a&suite=1&suite=1",
+            "label=a&single_use=TRUE",
         ] {
             assert_eq!(BundleQuery::from_query(bad), None, "{bad}");
         }
-        assert!(BundleQuery::from_query("label=a&later=1").is_some());
+        assert!(BundleQuery::from_query("label=a&later=1&later=2").is_some());
+        let query = BundleQuery::from_query("label=a+b&suite=65535").expect("a query");
+        assert_eq!((query.label.as_str(), query.suite), ("a+b", Some(65_535)));
     }
 
     #[test]
@@ -195,6 +210,15 @@ mod tests {
         let json = bundles_to_json(bundles.iter().map(Vec::as_slice));
         assert_eq!(bundles_from_json(&json), Some(bundles));
         assert_eq!(bundles_from_json(b"<html>"), None);
-        assert_eq!(bundles_from_json(br#"{"bundles":[{"bundle":"="}]}"#), None);
+        assert_eq!(bundles_from_json(b"{}"), None);
+        // A bad entry is dropped, not the list; what stands beyond the bound is not looked at.
+        let mixed = br#"{"bundles":[{"bundle":"="},{},7,{"bundle":5},{"bundle":"AQID","x":1}]}"#;
+        assert_eq!(bundles_from_json(mixed), Some(vec![vec![1, 2, 3]]));
+        let many = vec![vec![1]; MAX_BUNDLES + 1];
+        let json = bundles_to_json(many.iter().map(Vec::as_slice));
+        assert_eq!(
+            bundles_from_json(&json).map(|list| list.len()),
+            Some(MAX_BUNDLES)
+        );
     }
 }

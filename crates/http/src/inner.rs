@@ -30,17 +30,17 @@ pub enum PaddingWish {
     /// One frame per piece, no padding.
     #[default]
     None,
-    /// Pieces are gathered for up to 50 ms or 5 events and padded to fixed buckets.
-    Buckets,
-    /// Gathered likewise, padded by the Padme rule.
+    /// Pieces are gathered for up to 50 ms or 5 events and padded by the Padme rule.
     Padme,
+    /// Gathered likewise, padded to fixed buckets.
+    Buckets,
     /// One frame of fixed size per tick, whether there is something to say or not.
     Constant,
 }
 
 impl PaddingWish {
     /// All wishes, weakest first.
-    pub const ALL: [Self; 4] = [Self::None, Self::Buckets, Self::Padme, Self::Constant];
+    pub const ALL: [Self; 4] = [Self::None, Self::Padme, Self::Buckets, Self::Constant];
 
     /// The wish as it stands in the field.
     #[must_use]
@@ -62,7 +62,7 @@ impl fmt::Display for PaddingWish {
 
 /// The text is no padding policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("padding is one of none, buckets, padme, constant")]
+#[error("padding is one of none, padme, buckets, constant")]
 pub struct UnknownPadding;
 
 impl FromStr for PaddingWish {
@@ -92,7 +92,7 @@ pub enum HeadError {
         difference: u64,
     },
     /// `sealwire-padding` is there and is none of the policies, or doubled.
-    #[error("sealwire-padding is one of none, buckets, padme, constant")]
+    #[error("sealwire-padding is one of none, padme, buckets, constant")]
     Padding,
 }
 
@@ -155,6 +155,13 @@ mod tests {
                 Err(HeadError::ClockSkew { difference })
             );
         }
+    }
+
+    #[test]
+    fn the_order_of_strength() {
+        use PaddingWish::{Buckets, Constant, None, Padme};
+        assert!(None < Padme && Padme < Buckets && Buckets < Constant);
+        assert!(PaddingWish::ALL.is_sorted());
     }
 
     #[test]

@@ -4,13 +4,17 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The top-level members of a JSON object, in order.
 #[derive(Debug)]
-pub struct JsonBody<'a>(Vec<(String, &'a RawValue)>);
+pub struct JsonBody<'a> {
+    json: &'a [u8],
+    members: Vec<(String, &'a RawValue)>,
+}
 
 /// The request's body is not a JSON object, or names a member twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,14 +35,14 @@ impl<'a> JsonBody<'a> {
         deserializer.end().map_err(|_| NotAnObject)?;
         let mut seen = HashSet::new();
         if members.iter().all(|(name, _)| seen.insert(name.as_str())) {
-            Ok(Self(members))
+            Ok(Self { json, members })
         } else {
             Err(NotAnObject)
         }
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0
+        self.members
             .iter()
             .find(|(have, _)| have == name)
             .map(|(_, value)| value.get())
@@ -57,31 +61,58 @@ impl<'a> JsonBody<'a> {
             .is_some_and(|value| serde_json::from_str(value).unwrap_or(false))
     }
 
-    /// The body with `stream_options.include_usage` set, or `None` if the client asked for it itself.
+    /// The body with `stream_options.include_usage` set and every other byte as it came, or `None` if the client asked for it itself, or if
+    /// `stream_options` is nothing that could hold it: that is left to the model server to refuse.
     #[must_use]
     pub fn with_usage_asked(&self) -> Option<Vec<u8>> {
-        let options = self.get("stream_options").filter(|value| *value != "null");
-        let mut map: serde_json::Map<String, serde_json::Value> = match options {
-            // Not an object: left to the model server to refuse.
-            Some(options) => serde_json::from_str(options).ok()?,
-            None => serde_json::Map::new(),
-        };
-        if map.get("include_usage") == Some(&serde_json::Value::Bool(true)) {
-            return None;
+        const ASKED: &str = "{\"include_usage\":true}";
+        match self.get("stream_options") {
+            None => self.insert(&format!("\"stream_options\":{ASKED}")),
+            Some("null") => self.splice(self.range("stream_options")?, ASKED),
+            Some(options) => {
+                let inner = JsonBody::parse(options.as_bytes()).ok()?;
+                let changed = match inner.get("include_usage") {
+                    Some("true") => return None,
+                    Some(_) => inner.splice(inner.range("include_usage")?, "true"),
+                    None => inner.insert("\"include_usage\":true"),
+                };
+                let changed = String::from_utf8(changed?).ok()?;
+                self.splice(self.range("stream_options")?, &changed)
+            }
         }
-        map.insert("include_usage".to_owned(), true.into());
-        let options = serde_json::Value::Object(map).to_string();
-        let mut out = String::from("{");
-        for (name, value) in self.0.iter().filter(|(name, _)| name != "stream_options") {
-            out.push_str(&serde_json::Value::from(name.as_str()).to_string());
-            out.push(':');
-            out.push_str(value.get());
-            out.push(',');
+    }
+
+    /// Where the value of a member stands.
+    fn range(&self, name: &str) -> Option<Range<usize>> {
+        let value = self.get(name)?;
+        // Values are borrowed from the text.
+        let start = value
+            .as_ptr()
+            .addr()
+            .checked_sub(self.json.as_ptr().addr())?;
+        Some(start..start.checked_add(value.len())?)
+    }
+
+    /// The text with a part replaced.
+    fn splice(&self, range: Range<usize>, text: &str) -> Option<Vec<u8>> {
+        let mut out = self.json.get(..range.start)?.to_vec();
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(self.json.get(range.end..)?);
+        Some(out)
+    }
+
+    /// The text with a member added behind the last.
+    fn insert(&self, member: &str) -> Option<Vec<u8>> {
+        match self.members.last() {
+            Some((name, _)) => {
+                let end = self.range(name)?.end;
+                self.splice(end..end, &format!(",{member}"))
+            }
+            None => {
+                let at = self.json.iter().position(|byte| *byte == b'{')? + 1;
+                self.splice(at..at, member)
+            }
         }
-        out.push_str("\"stream_options\":");
-        out.push_str(&options);
-        out.push('}');
-        Some(out.into_bytes())
     }
 }
 
@@ -109,14 +140,14 @@ mod tests {
 
     #[test]
     fn values_are_kept_to_the_byte() {
-        let json = br#"{"z": 1.10, "model":"m", "a": {"y":1,"x":123456789012345678901234567890}, "stream":true}"#;
-        let body = JsonBody::parse(json).expect("an object");
+        let json = r#" { "z": 1.10, "model":"m",  "a": {"y":1,"x":123456789012345678901234567890}, "stream" : true } "#;
+        let body = JsonBody::parse(json.as_bytes()).expect("an object");
         assert_eq!(body.model().as_deref(), Some("m"));
         assert!(body.wants_stream());
         let out = String::from_utf8(body.with_usage_asked().expect("changed")).expect("UTF-8");
         assert_eq!(
             out,
-            r#"{"z":1.10,"model":"m","a":{"y":1,"x":123456789012345678901234567890},"stream":true,"stream_options":{"include_usage":true}}"#
+            r#" { "z": 1.10, "model":"m",  "a": {"y":1,"x":123456789012345678901234567890}, "stream" : true,"stream_options":{"include_usage":true} } "#
         );
     }
 
@@ -130,9 +161,18 @@ mod tests {
         };
         assert_eq!(ask(r#"{"stream_options":{"include_usage":true}}"#), None);
         assert_eq!(
-            ask(r#"{"stream_options":{"include_usage":false,"x":1}}"#).as_deref(),
-            Some(r#"{"stream_options":{"include_usage":true,"x":1}}"#)
+            ask(r#"{"stream_options": {"z":1e5, "include_usage" : false ,"x":1.0} }"#).as_deref(),
+            Some(r#"{"stream_options": {"z":1e5, "include_usage" : true ,"x":1.0} }"#)
         );
+        assert_eq!(
+            ask(r#"{"stream_options":{ "x":1.0 }}"#).as_deref(),
+            Some(r#"{"stream_options":{ "x":1.0,"include_usage":true }}"#)
+        );
+        assert_eq!(
+            ask(r#"{"stream_options":{ },"n":2}"#).as_deref(),
+            Some(r#"{"stream_options":{"include_usage":true },"n":2}"#)
+        );
+        assert_eq!(ask(r#"{"stream_options":{"x":1,"x":2}}"#), None);
         assert_eq!(
             ask(r#"{"stream_options":null}"#).as_deref(),
             Some(r#"{"stream_options":{"include_usage":true}}"#)

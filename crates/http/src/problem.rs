@@ -63,8 +63,8 @@ struct Document {
     #[serde(default)]
     detail: String,
     code: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bundle: Option<String>,
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    bundle: serde_json::Value,
 }
 
 impl Problem {
@@ -93,20 +93,20 @@ impl Problem {
             status: status.as_u16(),
             detail: self.detail.clone(),
             code: self.code.as_str().to_owned(),
-            bundle: self.bundle.as_deref().map(to_base64url),
+            bundle: self
+                .bundle
+                .as_deref()
+                .map_or(serde_json::Value::Null, |bytes| to_base64url(bytes).into()),
         };
         // Strings and a number: serialising them cannot fail.
         serde_json::to_vec(&document).unwrap_or_default()
     }
 
-    /// Reads a document. `None` if it is not JSON, has no `code`, or its bundle is not base64url.
+    /// Reads a document. `None` if it is not JSON or has no `code`; a bundle that is not base64url is dropped.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(json).ok()?;
-        let bundle = match document.bundle {
-            Some(text) => Some(from_base64url(&text)?),
-            None => None,
-        };
+        let bundle = document.bundle.as_str().and_then(from_base64url);
         Some(Self {
             code: RelayCode::from_name(&document.code).unwrap_or(RelayCode::Internal),
             detail: document.detail,
@@ -149,14 +149,22 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_none() {
-        for bad in [
-            &b"<html>"[..],
-            b"{}",
-            b"[]",
-            br#"{"code":7}"#,
-            br#"{"code":"key-unknown","bundle":"***"}"#,
-        ] {
+        for bad in [&b"<html>"[..], b"{}", b"[]", br#"{"code":7}"#] {
             assert_eq!(Problem::from_json(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_bad_bundle_is_dropped_and_the_document_stays() {
+        for bad in [
+            &br#"{"code":"key-unknown","bundle":"***"}"#[..],
+            br#"{"code":"key-unknown","bundle":7}"#,
+        ] {
+            let problem = Problem::from_json(bad).expect("a document");
+            assert_eq!(
+                (problem.code, problem.bundle),
+                (RelayCode::KeyUnknown, None)
+            );
         }
     }
 }

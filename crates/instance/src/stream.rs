@@ -24,8 +24,8 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, Gone};
 use crate::keys::Keys;
-use crate::upstream::{self, Call};
-use crate::usage::UsageReader;
+use crate::upstream::{self, Answered, Call};
+use crate::usage::{Improper, UsageReader};
 use crate::{InstanceConfig, unix_now};
 
 /// A stream whose handshake is accepted.
@@ -237,7 +237,11 @@ async fn ask(
             }
         }
     };
-    let (head, mut body) = match answered {
+    let Answered {
+        head,
+        mut body,
+        delimited,
+    } = match answered {
         Ok(answered) => answered,
         Err(error) => return refuse(answer, &error).await,
     };
@@ -265,9 +269,19 @@ async fn ask(
                 Err(error) => Some((StreamErrorCode::Upstream, error.to_string())),
             },
             Ok(None) => {
-                let (rest, usage) = reader.finish();
-                answer.content(&rest).await?;
-                return answer.finish(usage).await;
+                let so_far = reader.so_far();
+                return match reader.finish(delimited) {
+                    Ok((rest, usage)) => {
+                        answer.content(&rest).await?;
+                        answer.finish(usage).await
+                    }
+                    Err(Improper) => {
+                        let message = "the model server's answer ended without a proper end";
+                        answer
+                            .fail(StreamErrorCode::Upstream, message, so_far)
+                            .await
+                    }
+                };
             }
             Err(ReadError::Idle(time)) => Some((
                 StreamErrorCode::UpstreamTimeout,

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::{Method, Request};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
+use http::{Method, Request, Response, Version};
 use sealwire_http::inner::{REQUEST_FIELDS, RESPONSE_FIELDS};
 use sealwire_http::json_body::JsonBody;
 use sealwire_http::message::{Fields, RequestHead, ResponseHead};
@@ -90,6 +93,14 @@ pub(crate) fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call,
     })
 }
 
+/// A model server's answer, up to its content.
+pub(crate) struct Answered {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: Incoming,
+    /// HTTP shows the end of the content, by a length or by its framing; without that, a broken connection looks like an end.
+    pub(crate) delimited: bool,
+}
+
 /// Only characters that every server reads alike, no empty or dot segments; a query may hold more.
 fn path_is_plain(target: &str) -> bool {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -110,10 +121,14 @@ pub(crate) async fn call(
     base: &BaseUrl,
     call: Call,
     head_time: Duration,
-) -> Result<(ResponseHead, Incoming), ApiError> {
-    let uri = base
-        .join(&call.path)
-        .map_err(|error| ApiError::invalid_request(404, "unknown_url", error.to_string()))?;
+) -> Result<Answered, ApiError> {
+    let uri = base.join(&call.path).map_err(|_| {
+        ApiError::invalid_request(
+            404,
+            "unknown_url",
+            "the request's path or query has characters that may not stand there",
+        )
+    })?;
     let mut request = Request::new(full(call.body));
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
@@ -129,6 +144,10 @@ pub(crate) async fn call(
         }
     }
     request.headers_mut().remove(HOST);
+    // The field that names a coding does not pass to the client, so there must be none.
+    request
+        .headers_mut()
+        .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let response = match timeout(head_time, client.send(request)).await {
         Err(_) => {
             return Err(ApiError::server_error(
@@ -143,7 +162,13 @@ pub(crate) async fn call(
         Ok(Err(error)) => return Err(failure(&error)),
         Ok(Ok(response)) => response,
     };
+    check_answer(&response)?;
     let status = response.status().as_u16();
+    let headers = response.headers();
+    let delimited = response.version() >= Version::HTTP_2
+        || headers.contains_key(CONTENT_LENGTH)
+        || headers.contains_key(TRANSFER_ENCODING)
+        || matches!(status, 204 | 205);
     let mut fields = Fields::new();
     for (name, value) in response.headers() {
         if RESPONSE_FIELDS.contains(&name.as_str()) {
@@ -151,7 +176,46 @@ pub(crate) async fn call(
             let _ = fields.push(name.as_str(), value.as_bytes());
         }
     }
-    Ok((ResponseHead { status, fields }, response.into_body()))
+    Ok(Answered {
+        head: ResponseHead { status, fields },
+        body: response.into_body(),
+        delimited,
+    })
+}
+
+/// Refuses answers that the sealed one cannot carry as they are.
+fn check_answer<B>(response: &Response<B>) -> Result<(), ApiError> {
+    let status = response.status().as_u16();
+    let bad = |code: &str, what: String| Err(ApiError::server_error(502, code, what));
+    if !(200..=599).contains(&status) {
+        return bad(
+            "upstream_garbage",
+            format!("the model server answered with the status {status}"),
+        );
+    }
+    if (300..=399).contains(&status) {
+        return bad(
+            "upstream_redirect",
+            "the model server answered with a redirect, which is not followed".to_owned(),
+        );
+    }
+    let coded = response
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| {
+            !coding
+                .as_bytes()
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"identity")
+        });
+    if coded {
+        return bad(
+            "upstream_encoding",
+            "the model server answered with a content coding that was not asked for".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// What the client is told; the address of the model server is none of its business.

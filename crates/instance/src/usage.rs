@@ -38,13 +38,21 @@ impl Usage {
 pub(crate) struct UsageReader {
     shape: Shape,
     usage: Option<Usage>,
-    events: u64,
 }
+
+/// The answer came to an end that is not proper: it may be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Improper;
 
 #[derive(Debug)]
 enum Shape {
     Json(BytesMut),
-    Events { splitter: Splitter, strip: bool },
+    Events {
+        splitter: Splitter,
+        strip: bool,
+        /// The last event was `[DONE]`.
+        done: bool,
+    },
     Opaque,
 }
 
@@ -59,17 +67,14 @@ impl UsageReader {
             Shape::Events {
                 splitter: Splitter::new(MAX_EVENT),
                 strip,
+                done: false,
             }
         } else if essence.eq_ignore_ascii_case(b"application/json") {
             Shape::Json(BytesMut::new())
         } else {
             Shape::Opaque
         };
-        Self {
-            shape,
-            usage: None,
-            events: 0,
-        }
+        Self { shape, usage: None }
     }
 
     /// Takes a piece of the answer; appends what goes to the client, one entry per event.
@@ -84,11 +89,18 @@ impl UsageReader {
                 }
                 out.push(piece);
             }
-            Shape::Events { splitter, strip } => {
+            Shape::Events {
+                splitter,
+                strip,
+                done,
+            } => {
                 splitter.push(&piece);
                 while let Some(event) = splitter.next_event()? {
-                    let value = sse::data(&event)
-                        .and_then(|data| serde_json::from_str::<Value>(&data).ok());
+                    let data = sse::data(&event);
+                    if let Some(data) = &data {
+                        *done = data == "[DONE]";
+                    }
+                    let value = data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
                     let usage = value.as_ref().and_then(Usage::from_json);
                     self.usage = usage.or(self.usage);
                     let usage_only = usage.is_some()
@@ -97,43 +109,49 @@ impl UsageReader {
                             .and_then(|value| value.get("choices"))
                             .and_then(Value::as_array)
                             .is_some_and(Vec::is_empty);
-                    if usage_only {
-                        if *strip {
-                            continue;
-                        }
-                    } else if value.is_some() {
-                        self.events = self.events.saturating_add(1);
+                    if !(usage_only && *strip) {
+                        out.push(event);
                     }
-                    out.push(event);
                 }
             }
         }
         Ok(())
     }
 
-    /// The answer's proper end: the last bytes for the client, and what is known of the usage.
-    pub(crate) fn finish(self) -> (Bytes, Option<Usage>) {
+    /// The answer's end: the last bytes for the client, and what is known of the usage. `delimited` says that HTTP itself showed the end to be
+    /// the whole body's; without that, the content must show it.
+    pub(crate) fn finish(self, delimited: bool) -> Result<(Bytes, Option<Usage>), Improper> {
         match self.shape {
-            Shape::Opaque => (Bytes::new(), self.usage),
+            Shape::Opaque if delimited => Ok((Bytes::new(), self.usage)),
+            Shape::Opaque => Err(Improper),
             Shape::Json(copy) => {
-                let usage = serde_json::from_slice(&copy)
-                    .ok()
-                    .as_ref()
-                    .and_then(Usage::from_json);
-                (Bytes::new(), usage)
+                let value = serde_json::from_slice::<Value>(&copy).ok();
+                if value.is_none() && !delimited {
+                    return Err(Improper);
+                }
+                Ok((Bytes::new(), value.as_ref().and_then(Usage::from_json)))
             }
-            Shape::Events { splitter, .. } => (splitter.into_rest(), self.usage),
+            Shape::Events { splitter, done, .. } => {
+                let rest = splitter.into_rest();
+                let done = sse::data(&rest).map_or(done, |data| data.trim_end() == "[DONE]");
+                if within_event(&rest) || !(delimited || done) {
+                    return Err(Improper);
+                }
+                Ok((rest, self.usage))
+            }
         }
     }
 
-    /// Usage so far: what the model server said, else the number of events as an estimate of the tokens out.
-    pub(crate) fn so_far(&self) -> Option<Usage> {
-        let estimate = Usage {
-            output: self.events,
-            ..Usage::default()
-        };
-        self.usage.or((self.events > 0).then_some(estimate))
+    /// Usage so far, if the model server has said any.
+    pub(crate) const fn so_far(&self) -> Option<Usage> {
+        self.usage
     }
+}
+
+/// Whether a stream that ends with these bytes behind its last whole event ends inside another. A CR at the very end was a line end after all.
+fn within_event(rest: &[u8]) -> bool {
+    let empty = rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+    !(empty || rest.ends_with(b"\r\r") || rest.ends_with(b"\n\r"))
 }
 
 #[cfg(test)]
@@ -153,7 +171,7 @@ mod tests {
                 .push(Bytes::copy_from_slice(piece), &mut out)
                 .expect("small");
         }
-        let (rest, usage) = reader.finish();
+        let (rest, usage) = reader.finish(true).expect("a proper end");
         out.push(rest);
         (String::from_utf8(out.concat()).expect("UTF-8"), usage)
     }
@@ -190,17 +208,57 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_nothing_shows_to_be_the_whole_is_improper() {
+        let proper = |content_type: &str, text: &str, delimited: bool| {
+            let mut reader = UsageReader::new(Some(content_type.as_bytes()), true);
+            reader
+                .push(Bytes::copy_from_slice(text.as_bytes()), &mut Vec::new())
+                .expect("small");
+            reader.finish(delimited).is_ok()
+        };
+        let cut = STREAM.strip_suffix('\n').expect("a line end");
+        let undone = STREAM.strip_suffix("data: [DONE]\n\n").expect("done");
+        for (content_type, text, delimited, expected) in [
+            ("text/event-stream", STREAM, false, true),
+            ("text/event-stream", STREAM, true, true),
+            ("text/event-stream", cut, true, false),
+            ("text/event-stream", cut, false, false),
+            ("text/event-stream", undone, true, true),
+            ("text/event-stream", undone, false, false),
+            ("text/event-stream", "data: [DONE]\r\r", false, true),
+            ("text/event-stream", "data: a\r\r", true, true),
+            ("application/json", "{\"a\":1}", false, true),
+            ("application/json", "{\"a\":1", false, false),
+            ("application/json", "", false, false),
+            ("application/json", "{\"a\":1", true, true),
+            ("text/plain", "x", false, false),
+            ("text/plain", "x", true, true),
+        ] {
+            assert_eq!(
+                proper(content_type, text, delimited),
+                expected,
+                "{content_type} {text:?} {delimited}"
+            );
+        }
+    }
+
+    #[test]
     fn unknown_usage_is_none() {
         assert_eq!(run("application/json", true, "{}", 1).1, None);
         assert_eq!(
             run("text/plain", true, STREAM, 1),
             (STREAM.to_owned(), None)
         );
+        // Events are not counted: usage is what the model server says.
         let mut reader = UsageReader::new(Some(b"text/event-stream"), false);
-        let first = &STREAM.as_bytes()[..60];
+        let mut out = Vec::new();
+        let first = STREAM.find("data: {\"choices\":[],").expect("usage");
         reader
-            .push(Bytes::copy_from_slice(first), &mut Vec::new())
+            .push(
+                Bytes::copy_from_slice(&STREAM.as_bytes()[..first]),
+                &mut out,
+            )
             .expect("small");
-        assert_eq!(reader.so_far().map(|usage| usage.output), Some(1));
+        assert_eq!((out.len(), reader.so_far()), (2, None));
     }
 }

@@ -13,9 +13,13 @@ use sealwire_http::inner::RESPONSE_FIELDS;
 use sealwire_http::message::{MessageLimits, ResponseHead};
 use sealwire_http::net::{Body, BodySender, Closed, Incoming, channel, full, next_data};
 use sealwire_http::sealed::{SealedEvent, SealedMessage};
+use sealwire_http::sse::{self, Splitter};
 
 use crate::attempt::Established;
 use crate::error::ProxyError;
+
+/// Largest single event of a streamed answer, and most bytes behind its `[DONE]`.
+const MAX_EVENT: usize = 8 * 1_024 * 1_024;
 
 /// Reads one sealed answer and checks its receipts on the way.
 struct Reader {
@@ -174,25 +178,73 @@ fn response(head: &ResponseHead, body: Body) -> Result<Response<Body>, ProxyErro
     Ok(response)
 }
 
-/// Passes content on as it comes. A fault becomes an error event, and the connection is aborted instead of ended. A client that is gone ends it:
-/// dropping the reader closes the connection to the relay.
+/// Holds the end of an event stream back: `[DONE]` and all behind it, until it is known that the answer is whole.
+struct Tail {
+    splitter: Splitter,
+    held: BytesMut,
+    done: bool,
+}
+
+impl Tail {
+    fn new() -> Self {
+        Self {
+            splitter: Splitter::new(MAX_EVENT),
+            held: BytesMut::new(),
+            done: false,
+        }
+    }
+
+    /// Takes content; gives the events that are whole and may go.
+    fn push(&mut self, content: &[u8]) -> Result<Bytes, ProxyError> {
+        let too_large = ProxyError::TooLarge(MAX_EVENT);
+        let mut ready = BytesMut::new();
+        self.splitter.push(content);
+        while let Some(event) = self.splitter.next_event().map_err(|_| too_large.clone())? {
+            // Clients stop reading at whatever begins so.
+            self.done |=
+                sse::data(&event).is_some_and(|data| data.trim_start().starts_with("[DONE]"));
+            if self.done {
+                self.held.extend_from_slice(&event);
+            } else {
+                ready.extend_from_slice(&event);
+            }
+        }
+        if self.held.len() > MAX_EVENT {
+            return Err(too_large);
+        }
+        Ok(ready.freeze())
+    }
+
+    /// All that was held, once the answer is known to be whole.
+    fn release(mut self) -> Bytes {
+        self.held.extend_from_slice(&self.splitter.into_rest());
+        self.held.freeze()
+    }
+}
+
+/// Passes whole events on as they come, the end of the stream only when FINAL is verified. A fault becomes an error event, and the connection is
+/// aborted instead of ended. A client that is gone ends it: dropping the reader closes the connection to the relay.
 async fn stream(mut reader: Reader, sender: BodySender) {
+    let mut tail = Tail::new();
     loop {
         let next = tokio::select! {
             next = reader.next() => next,
             () = sender.closed() => return,
         };
-        let sent: Result<(), Closed> = match next {
-            Ok(Next::Content(content)) => sender.send(content).await,
+        let step = match next {
+            Ok(Next::Content(content)) => tail.push(&content),
             Ok(Next::End) => {
-                let _ = sender.finish().await;
+                if sender.send(tail.release()).await.is_ok() {
+                    let _ = sender.finish().await;
+                }
                 return;
             }
+            Err(error) => Err(error),
+        };
+        let sent: Result<(), Closed> = match step {
+            Ok(events) => sender.send(events).await,
             Err(error) => {
-                // A blank line first: the fault may have come inside an event.
-                let mut event = b"\n\n".to_vec();
-                event.extend_from_slice(&error.to_api().to_sse());
-                if sender.send(event).await.is_ok() {
+                if sender.send(error.to_api().to_sse()).await.is_ok() {
                     sender.abort().await;
                 }
                 return;

@@ -1,5 +1,6 @@
 //! What applications may ask of the proxy, and the attempts behind one question.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ const POSTS: [&str; 3] = ["/v1/chat/completions", "/v1/completions", "/v1/embedd
 const MODELS: &str = "/v1/models";
 /// Largest model list of a relay.
 const MAX_MODELS: usize = 1_024 * 1_024;
+/// Longest label of a context, in bytes.
+const MAX_LABEL: usize = 255;
 /// Pause before another attempt at a busy instance, times the attempt's number.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
 
@@ -166,6 +169,16 @@ impl Proxy {
             .ok_or_else(|| {
                 ApiError::invalid_request(400, "no_model", "the request names no model")
             })?;
+        if label.is_empty()
+            || label.len() > MAX_LABEL
+            || label.bytes().any(|b| b.is_ascii_control())
+        {
+            return Err(ApiError::invalid_request(
+                400,
+                "bad_model",
+                "the request's model must have 1 to 255 bytes and no control characters",
+            ));
+        }
         let message = self.message(&path, &parts.headers, &content);
         let key = self.relay_key(&parts.headers);
         let deadline = Instant::now() + limits.handshake_time;
@@ -296,28 +309,100 @@ impl Proxy {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let only = values.next().filter(|_| values.next().is_none());
+    only.and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Against DNS rebinding: the name that the client used must be this machine's.
+/// Against DNS rebinding: every name that the client used must be this machine's, and there must be only one.
 fn host_is_local(request: &Request<Incoming>) -> bool {
-    let host = match request.headers().get(HOST) {
-        Some(value) => value.to_str().ok().map(str::to_owned),
-        None => request.uri().authority().map(ToString::to_string),
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (None, _) => None,
+        (Some(host), None) => match host.to_str() {
+            Ok(host) => Some(host),
+            Err(_) => return false,
+        },
+        (Some(_), Some(_)) => return false,
     };
-    let Some(authority) = host.and_then(|host| host.parse::<http::uri::Authority>().ok()) else {
-        return false;
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    match (host, target) {
+        (Some(host), Some(target)) => host.eq_ignore_ascii_case(target) && authority_is_local(host),
+        (Some(only), None) | (None, Some(only)) => authority_is_local(only),
+        (None, None) => false,
+    }
+}
+
+/// `localhost` or a loopback address, with or without a port, and nothing else.
+fn authority_is_local(authority: &str) -> bool {
+    let (name, rest) = match authority.strip_prefix('[') {
+        Some(inner) => match inner.split_once(']') {
+            Some((name, rest)) if name.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()) => {
+                ("localhost", rest)
+            }
+            _ => return false,
+        },
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    let name = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    let port_is_sound = match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => rest.is_empty(),
+    };
+    port_is_sound
+        && (name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_of_this_machine_are_local() {
+        for good in [
+            "localhost",
+            "LocalHost:8000",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:80",
+        ] {
+            assert!(authority_is_local(good), "{good}");
+        }
+        for bad in [
+            "",
+            "evil@localhost",
+            "localhost:evil.example",
+            "localhost:",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost.",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "[::1]evil",
+            "[::1",
+            "[::2]",
+            "10.0.0.1",
+            "::1",
+        ] {
+            assert!(!authority_is_local(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_content_types_are_none() {
+        let mut headers = HeaderMap::new();
+        assert!(!is_json(&headers));
+        headers.insert(
+            CONTENT_TYPE,
+            "Application/JSON; charset=utf-8".parse().expect("ASCII"),
+        );
+        assert!(is_json(&headers));
+        headers.append(CONTENT_TYPE, "text/plain".parse().expect("ASCII"));
+        assert!(!is_json(&headers));
+    }
 }

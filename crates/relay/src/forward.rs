@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealwire_http::net::{BodySender, Incoming, discard, next_data};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::meter::Meter;
 
-/// Client to instance, until either side ends. A client that breaks off, is silent or sends too much breaks the request off towards the instance too.
+/// Client to instance, until either side ends. A client that breaks off or is silent ends the request towards the instance, which then says in its
+/// sealed answer that the request is incomplete. One that sends too much is reported by `too_large`; the stream is given up.
 pub(crate) async fn up(
     mut from: Incoming,
     to: BodySender,
@@ -18,13 +20,17 @@ pub(crate) async fn up(
     limit: u64,
     idle: Duration,
     count: Arc<AtomicU64>,
+    too_large: watch::Sender<bool>,
 ) {
     let mut total: u64 = 0;
     let mut data = Some(first);
     while let Some(bytes) = data {
         total = total.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if total > limit {
+            let _ = too_large.send(true);
             discard(from);
+            // What is open towards the instance ends with the stream, not before it: the order tells whose fault it was.
+            too_large.closed().await;
             return;
         }
         count.store(total, Ordering::Relaxed);
@@ -42,7 +48,7 @@ pub(crate) async fn up(
         };
         match next {
             Ok(next) => data = next,
-            Err(_) => return,
+            Err(_) => break,
         }
     }
     let _ = to.finish().await;
@@ -55,11 +61,14 @@ pub(crate) async fn down(
     idle: Duration,
     mut meter: Meter,
     count: Arc<AtomicU64>,
+    mut too_large: watch::Receiver<bool>,
 ) {
     loop {
         let next = tokio::select! {
             next = next_data(&mut from, idle) => next,
             () = to.closed() => break,
+            // Dropping both sides aborts both.
+            () = said(&mut too_large) => break,
         };
         match next {
             Ok(Some(bytes)) => {
@@ -78,4 +87,11 @@ pub(crate) async fn down(
         }
     }
     meter.count_up(count.load(Ordering::Relaxed));
+}
+
+/// Completes when it is said that the request is too large; never if the request ended without that.
+pub(crate) async fn said(too_large: &mut watch::Receiver<bool>) {
+    if too_large.wait_for(|said| *said).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -21,7 +21,7 @@ use sealwire_http::net::{
 };
 use sealwire_http::openai::model_list;
 use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::RelayConfig;
@@ -149,10 +149,7 @@ impl Handler {
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > limits.request_bytes) {
-            return Err(Problem::new(
-                RelayCode::TooLarge,
-                format!("this relay takes at most {} bytes", limits.request_bytes),
-            ));
+            return Err(self.too_large());
         }
         let context_bytes = context_bytes(headers).map_err(|error| refused(error.to_string()))?;
         let context = Context::parse(&context_bytes).map_err(|error| refused(error.to_string()))?;
@@ -177,7 +174,12 @@ impl Handler {
                 single_use: false,
                 suite: Some(request.suite().to_u16()),
             };
-            let fresh = self.registry.bundles(&query).await.unwrap_or_default();
+            let fresh = match self.registry.bundles(&query).await {
+                Ok(fresh) => fresh,
+                // Not reached yet, or not any more: a new attempt may find it.
+                Err(problem) if problem.code == RelayCode::Gone => return Err(problem),
+                Err(_) => Vec::new(),
+            };
             return Err(Problem::new(
                 RelayCode::KeyUnknown,
                 "the bundle of this handshake is not known; use the fresh one",
@@ -215,6 +217,7 @@ impl Handler {
         };
         let (to_instance, request_body) = channel(BACKLOG);
         let sent = Arc::new(AtomicU64::new(0));
+        let (too_large_said, mut too_large) = watch::channel(false);
         tokio::spawn(forward::up(
             body,
             to_instance,
@@ -222,18 +225,24 @@ impl Handler {
             limits.request_bytes,
             limits.idle,
             Arc::clone(&sent),
+            too_large_said,
         ));
         let mut request = Request::new(request_body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = request_headers(&routed.context_bytes);
-        let answered = timeout(limits.instance_time, self.client.send(request))
-            .await
-            .unwrap_or_else(|_| Err(ClientError::Broken("no answer in time".to_owned())));
+        let answered = tokio::select! {
+            answered = timeout(limits.instance_time, self.client.send(request)) => answered,
+            () = forward::said(&mut too_large) => return problem(&self.too_large()),
+        };
         let response = match answered {
-            Ok(response) => response,
-            Err(_) => {
-                self.registry.mark_down(instance);
+            Ok(Ok(response)) => response,
+            failed => {
+                match failed {
+                    // A broken exchange says little about the instance; whether it is away is for it to show.
+                    Ok(Err(ClientError::Broken(_))) => self.registry.look_again(instance),
+                    _ => self.registry.mark_down(instance),
+                }
                 return problem(&Problem::new(
                     RelayCode::Gone,
                     "the instance is not reachable",
@@ -263,12 +272,30 @@ impl Handler {
         );
         let (to_client, answer) = channel(BACKLOG);
         tokio::spawn(async move {
-            forward::down(response.into_body(), to_client, limits.idle, meter, sent).await;
+            forward::down(
+                response.into_body(),
+                to_client,
+                limits.idle,
+                meter,
+                sent,
+                too_large,
+            )
+            .await;
             drop(permit);
         });
         let mut response = Response::new(answer);
         *response.headers_mut() = response_headers();
         response
+    }
+
+    fn too_large(&self) -> Problem {
+        Problem::new(
+            RelayCode::TooLarge,
+            format!(
+                "this relay takes at most {} bytes",
+                self.config.limits.request_bytes
+            ),
+        )
     }
 
     /// An instance's refusal, read and said again in the relay's own words where it is not of the closed list.

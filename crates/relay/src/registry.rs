@@ -161,6 +161,13 @@ impl Registry {
         }
     }
 
+    /// Looks at an instance at once; it stays in until it is seen to be away.
+    pub(crate) fn look_again(&self, index: usize) {
+        if let Some(instance) = self.instances.get(index) {
+            instance.look_again.notify_one();
+        }
+    }
+
     /// Takes a bundle that an instance sent with `key-unknown`. Another identity than the one known means that it has restarted: then it is looked at again.
     pub(crate) fn learn(&self, index: usize, bytes: &[u8]) {
         let Ok(bundle) = Bundle::parse(&verification(), bytes) else {

@@ -106,7 +106,7 @@ impl Seen {
             line.push_str(&format!(
                 "  {:>2} SEALED {sizes:>5} B  {}..",
                 sealed.len(),
-                hex(&frame.start, 4)
+                hex(&frame.start, 3)
             ));
         }
         if frames.iter().any(|frame| frame.public) {

@@ -18,7 +18,8 @@ use super::body::{Body, describe};
 pub struct ClientConfig {
     /// Longest time for a connection to open.
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept. Short: a sealed request on a connection that the peer just closed is lost, it is never sent twice.
+    /// How long an unused HTTP/1.1 connection is kept; zero keeps none. A sealed request on a connection that the peer just closed is lost, since it is
+    /// never sent twice, and it looks as if the peer had failed.
     pub pool_idle: Duration,
     /// HTTP/2 with prior knowledge instead of HTTP/1.1.
     pub http2: bool,
@@ -28,7 +29,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(3),
-            pool_idle: Duration::from_secs(10),
+            pool_idle: Duration::ZERO,
             http2: false,
         }
     }
@@ -77,9 +78,13 @@ impl HttpClient {
     where
         C: Connect + Clone + Send + Sync + 'static,
     {
-        let client = Client::builder(TokioExecutor::new())
+        let mut builder = Client::builder(TokioExecutor::new());
+        if config.pool_idle.is_zero() && !config.http2 {
+            builder.pool_max_idle_per_host(0);
+        }
+        let client = builder
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle)
+            .pool_idle_timeout(config.pool_idle.max(Duration::from_secs(1)))
             .retry_canceled_requests(false)
             .http2_only(config.http2)
             .build::<C, Body>(connector);
