@@ -121,6 +121,7 @@ impl Inner {
 struct Answer {
     status: u16,
     content: Vec<u8>,
+    interim: Vec<sealwire::receipt::Receipt>,
     final_receipt: Option<sealwire::receipt::Receipt>,
     finished: bool,
     error: Option<StreamErrorCode>,
@@ -161,6 +162,7 @@ async fn read_answer(connected: Connected, mut buffer: Vec<u8>, mut body: Incomi
     let mut receipts = ReceiptChecker::for_session(&connected.session);
     let mut decoder = Decoder::<ResponseHead>::new(MessageLimits::default());
     let mut answer = Answer::default();
+    let mut after_final_receipt = false;
     loop {
         let opened = opener.open(&mut buffer).expect("sound frames");
         let consumed = opened.consumed;
@@ -173,8 +175,13 @@ async fn read_answer(connected: Connected, mut buffer: Vec<u8>, mut body: Incomi
                 }
                 continue;
             }
-            Event::Data(content) => content.to_vec(),
+            Event::Data(content) => {
+                after_final_receipt = false;
+                content.to_vec()
+            }
             Event::Final(content) => {
+                // The final receipt stands directly before it.
+                assert!(after_final_receipt);
                 answer.finished = true;
                 content.to_vec()
             }
@@ -182,8 +189,11 @@ async fn read_answer(connected: Connected, mut buffer: Vec<u8>, mut body: Incomi
                 let receipt = receipts
                     .check(&rustcrypto::verification(), body)
                     .expect("a sound receipt");
-                if receipt.kind == ReceiptKind::Final {
+                after_final_receipt = receipt.kind == ReceiptKind::Final;
+                if after_final_receipt {
                     answer.final_receipt = Some(receipt);
+                } else {
+                    answer.interim.push(receipt);
                 }
                 Vec::new()
             }
@@ -535,6 +545,40 @@ async fn interim_receipts_come_on_their_clock_while_the_model_thinks() {
     assert_eq!(answer.status, 504);
     let receipt = answer.final_receipt.expect("a receipt");
     assert!(receipt.index >= 2, "{receipt:?}");
+}
+
+#[tokio::test]
+async fn interim_receipts_are_rounded_up_and_state_only_what_was_reported() {
+    const REPORTED: &[u8] = b"data: {\"choices\":[{\"delta\":{}}],\"usage\":{\"prompt_tokens\":257,\"completion_tokens\":3}}\n\n";
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    const UNREPORTED: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    for (event, padding, known, tokens) in [
+        (REPORTED, None, true, (512, 256)),
+        (UNREPORTED, None, false, (0, 0)),
+        (REPORTED, Some("constant"), true, (0, 0)),
+    ] {
+        let (upstream, _raw) = raw_upstream(vec![HEAD, event], false).await;
+        let mut config = InstanceConfig::new(url(upstream), MODEL);
+        config.limits.receipt_interval = Duration::from_millis(150);
+        config.limits.upstream_idle = Duration::from_millis(600);
+        let instance = instance(config, 1).await;
+        let inner = Inner {
+            padding,
+            ..Inner::default()
+        };
+        let answer = ask(&url(instance.address()), &inner.encode()).await;
+        assert_eq!(answer.error, Some(StreamErrorCode::UpstreamTimeout));
+        let last = answer.final_receipt.expect("a receipt");
+        assert_eq!(last.usage_known, known);
+        if known {
+            assert_eq!((last.usage.tokens_in, last.usage.tokens_out), (257, 3));
+        }
+        assert_eq!(answer.interim.is_empty(), padding.is_some());
+        if let Some(interim) = answer.interim.last() {
+            assert_eq!(interim.usage_known, known);
+            assert_eq!((interim.usage.tokens_in, interim.usage.tokens_out), tokens);
+        }
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ enum Lie {
     AnotherStream,
     TwiceTheSame,
     NoReceipt,
+    Incomplete,
 }
 
 /// An instance made of the core alone, which answers "{}" and lies in its receipts.
@@ -100,7 +101,7 @@ async fn lying_answer(
     )
     .expect("accepted");
     let claim = ReceiptClaim {
-        request_complete: true,
+        request_complete: lie != Lie::Incomplete,
         status: 200,
         usage: Some(Usage {
             tokens_in: 1_000,
@@ -116,7 +117,7 @@ async fn lying_answer(
         .get_or_insert(receipt.to_vec())
         .clone();
     match lie {
-        Lie::None | Lie::AnotherIdentity => {
+        Lie::None | Lie::AnotherIdentity | Lie::Incomplete => {
             accepted.sealer.public(&receipt, &mut out).expect("room");
         }
         Lie::AnotherStream => accepted.sealer.public(&first, &mut out).expect("room"),
@@ -160,6 +161,8 @@ async fn receipts_that_do_not_verify_are_not_billed_and_fail_at_the_client() {
         (Lie::AnotherIdentity, 1, 0, Some("receipt_signature")),
         (Lie::TwiceTheSame, 1, 1_000, Some("receipt_order")),
         (Lie::NoReceipt, 0, 0, None),
+        // A success from before the request was complete.
+        (Lie::Incomplete, 0, 1_000, Some("early_response")),
     ] {
         let (instance, identity) = lying_instance(lie).await;
         let (relay, proxy) = before(&instance, identity).await;
