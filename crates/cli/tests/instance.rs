@@ -293,6 +293,16 @@ async fn inner_requests_that_are_not_allowed_get_a_sealed_refusal() {
         ),
         (
             Inner {
+                method: "GET",
+                path: "/v1/x?\"<>",
+                content: vec![],
+                ..Inner::default()
+            },
+            404,
+            "unknown_url",
+        ),
+        (
+            Inner {
                 method: "DELETE",
                 ..Inner::default()
             },
@@ -322,6 +332,8 @@ async fn inner_requests_that_are_not_allowed_get_a_sealed_refusal() {
             (answer.status, code(&answer.json()), answer.finished),
             (status, expected, true)
         );
+        // Not the text about addresses of servers.
+        assert!(!answer.json().to_string().contains("127.0.0.1"));
         let receipt = answer.final_receipt.expect("a receipt");
         assert!(!receipt.usage_known);
         assert_eq!(receipt.status, status);
