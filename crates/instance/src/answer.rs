@@ -178,15 +178,8 @@ impl Answer {
             }
             self.wake().await?;
         }
-        let claim = self.claim(usage);
-        let receipt = self
-            .issuer
-            .last(&self.session, self.keys.identity(), &claim);
-        let mut frames = self.frames;
-        self.sealer.public(&receipt, &mut frames)?;
-        self.sealer.finish(&[], &mut frames)?;
-        send(&self.sender, frames, self.send_idle).await?;
-        self.sender.finish().await.map_err(|_| Gone)
+        self.end(usage, |sealer, frames| sealer.finish(&[], frames))
+            .await
     }
 
     /// Ends the message as broken: what was held back, the final receipt, then ERROR.
@@ -198,13 +191,23 @@ impl Answer {
     ) -> Result<(), Gone> {
         self.pacer.close();
         self.send_due().await?;
+        self.end(usage, |sealer, frames| sealer.fail(code, message, frames))
+            .await
+    }
+
+    /// The final receipt, and directly behind it what ends the half.
+    async fn end(
+        mut self,
+        usage: Option<Usage>,
+        seal: impl FnOnce(Sealer, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Gone> {
         let claim = self.claim(usage);
         let receipt = self
             .issuer
             .last(&self.session, self.keys.identity(), &claim);
         let mut frames = self.frames;
         self.sealer.public(&receipt, &mut frames)?;
-        self.sealer.fail(code, message, &mut frames)?;
+        seal(self.sealer, &mut frames)?;
         send(&self.sender, frames, self.send_idle).await?;
         self.sender.finish().await.map_err(|_| Gone)
     }
