@@ -4,8 +4,8 @@ mod common;
 
 use common::{Result, instance, now, verified};
 use futures::{SinkExt, StreamExt};
-use sealwire::client::{self, ClientConfig, ResponseProgress};
-use sealwire::handshake::{ParsedRequest, RequestProgress};
+use sealwire::client::{self, ClientConfig};
+use sealwire::handshake::{context_prefix, read_opening_message};
 use sealwire::{Event, Limits, Opener, Sealer, server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -23,13 +23,7 @@ async fn main() -> Result<()> {
     let serve = async {
         let mut socket = accept_async(listener.accept().await?.0).await?;
         let first = receive(&mut socket).await?;
-        let (len, rest) = first.split_first_chunk::<2>().ok_or("no context")?;
-        let (context, h1) = rest
-            .split_at_checked(u16::from_be_bytes(*len).into())
-            .ok_or("the context is cut")?;
-        let RequestProgress::Done { request, .. } = ParsedRequest::read(h1)? else {
-            return Err("H1 is cut".into());
-        };
+        let (context, request) = read_opening_message(&first)?;
         let mut h2 = Vec::new();
         let mut accepted = server::accept(
             &mut ring,
@@ -52,9 +46,7 @@ async fn main() -> Result<()> {
         let (bundle, context) = verified(&provider, &bundle, pin)?;
         let transport = TcpStream::connect(address).await?;
         let (mut socket, _) = client_async(format!("ws://{address}/"), transport).await?;
-        let context_bytes = context.encode();
-        let mut first = u16::try_from(context_bytes.len())?.to_be_bytes().to_vec();
-        first.extend_from_slice(&context_bytes);
+        let mut first = context_prefix(&context);
         let (mut sealer, wait) = client::start(
             &provider,
             &ClientConfig::default(),
@@ -65,9 +57,7 @@ async fn main() -> Result<()> {
         send(&mut socket, first).await?;
         send_data(&mut socket, &mut sealer, b"does ").await?;
         let h2 = receive(&mut socket).await?;
-        let ResponseProgress::Done { mut connected, .. } = wait.read(&h2)? else {
-            return Err("H2 is cut".into());
-        };
+        let mut connected = wait.read_message(&h2)?;
         let mut switch = Vec::new();
         sealer.switch(connected.switch_key, &mut switch)?;
         send(&mut socket, switch).await?;

@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 use crate::bundle::VerifiedBundle;
 use crate::context::Context;
 use crate::crypto::{CryptoProvider, DecapsulationKey, Suite};
-use crate::error::{ApiMisuse, BundleFault, CryptoError, Error, HandshakeFault, PolicyFault};
+use crate::error::{
+    ApiMisuse, BundleFault, CryptoError, Error, HandshakeFault, PeerMisbehaved, PolicyFault,
+};
 use crate::handshake::message::{self, ResponseParts};
 use crate::handshake::schedule::{EarlySecrets, LateSecrets};
 use crate::handshake::{Hashes, Session, transcript};
@@ -150,6 +152,22 @@ pub struct Connected {
 }
 
 impl AwaitResponse {
+    /// Reads H2 from a message that must be exactly H2, as in carriages that keep boundaries (section 9).
+    ///
+    /// # Errors
+    /// As [`AwaitResponse::read`]; `truncated` for a message that is too short, `trailing-data` for one that is too long.
+    pub fn read_message(self, message: &[u8]) -> Result<Connected, Error> {
+        if let ResponseParts::Whole { message: h2, .. } = message::read_h2(self.suite, message)?
+            && h2.len() < message.len()
+        {
+            return Err(PeerMisbehaved::TrailingData.into());
+        }
+        match self.read(message)? {
+            ResponseProgress::NeedInput { .. } => Err(Error::Truncated),
+            ResponseProgress::Done { connected, .. } => Ok(connected),
+        }
+    }
+
     /// Reads H2 from the start of `input`.
     ///
     /// # Errors

@@ -87,7 +87,7 @@
 )]
 
 extern crate alloc;
-#[cfg(any(test, feature = "testing", feature = "futures"))]
+#[cfg(any(test, feature = "conformance", feature = "futures"))]
 extern crate std;
 
 #[cfg(feature = "futures")]
@@ -105,7 +105,7 @@ pub mod limits;
 pub mod receipt;
 mod record;
 pub mod server;
-#[cfg(feature = "testing")]
+#[cfg(feature = "conformance")]
 #[doc(hidden)]
 pub mod testing;
 

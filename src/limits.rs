@@ -59,7 +59,7 @@ impl Limits {
     }
 
     /// Shrunk constants, for vectors: both ends need the same.
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "conformance")]
     #[doc(hidden)]
     #[must_use]
     pub const fn with_schedule(

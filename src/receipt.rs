@@ -256,7 +256,8 @@ pub struct ReceiptChecker {
     context_hash: [u8; 32],
     request_id: [u8; 16],
     attempt: u8,
-    next_index: u32,
+    /// Wider than the field: after its last value no receipt is the next.
+    next_index: u64,
     ended: bool,
 }
 
@@ -308,11 +309,16 @@ impl ReceiptChecker {
         if !same {
             return Err(ReceiptFault::Mismatch.into());
         }
-        if self.ended || receipt.index != self.next_index {
+        if self.ended || u64::from(receipt.index) != self.next_index {
             return Err(ReceiptFault::Order.into());
         }
-        self.next_index = self.next_index.saturating_add(1);
-        self.ended = receipt.kind == ReceiptKind::Final;
+        self.moved_to(receipt.index, receipt.kind);
         Ok(receipt)
+    }
+
+    /// The last receipt taken was this one.
+    pub(crate) fn moved_to(&mut self, index: u32, kind: ReceiptKind) {
+        self.next_index = u64::from(index).saturating_add(1);
+        self.ended = kind == ReceiptKind::Final;
     }
 }

@@ -1,18 +1,22 @@
-//! For tests, vectors and fuzzing only: deterministic coins, null crypto, halves from raw secrets.
+//! For conformance tools, tests and fuzzing: deterministic coins, halves from raw secrets, and with the feature `testing` null crypto.
 //!
-//! Nothing here is covered by semver, and nothing of it belongs into a product.
+//! Nothing here is covered by semver, and nothing of it may touch traffic.
 
+#[cfg(feature = "testing")]
 use alloc::boxed::Box;
 use core::cell::RefCell;
 use std::thread_local;
 use std::vec::Vec;
 
-use crate::Limits;
 use crate::crypto::rustcrypto::{self, MlKem768, XWing};
-use crate::crypto::{Aead, AeadKey, CryptoProvider, Kem, Secret, SecureRandom};
+#[cfg(feature = "testing")]
+use crate::crypto::{Aead, AeadKey};
+use crate::crypto::{CryptoProvider, Kem, Secret, SecureRandom};
 use crate::error::{CryptoError, Error};
 use crate::handshake::schedule::{self, EarlySecrets, LateSecrets};
-use crate::record::{Half, Opener, RecordCrypto, Sealer, SwitchKey};
+use crate::receipt::{ReceiptChecker, ReceiptKind};
+use crate::record::{Half, Opener, RecordCrypto, Sealer, SwitchKey, ratchet};
+use crate::{Bundle, Limits};
 
 thread_local! {
     static COINS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -50,6 +54,7 @@ pub const COINS_PROVIDER: CryptoProvider = CryptoProvider {
 };
 
 /// [`COINS_PROVIDER`] with an AEAD that encrypts nothing and accepts every tag.
+#[cfg(feature = "testing")]
 pub const NULL_PROVIDER: CryptoProvider = CryptoProvider {
     aead: &NullAead,
     ..COINS_PROVIDER
@@ -60,14 +65,17 @@ pub fn set_coins(coins: &[u8]) {
     COINS.set(coins.to_vec());
 }
 
+#[cfg(feature = "testing")]
 struct NullAead;
 
+#[cfg(feature = "testing")]
 impl Aead for NullAead {
     fn key(&self, _: &Secret<32>) -> Box<dyn AeadKey> {
         Box::new(Self)
     }
 }
 
+#[cfg(feature = "testing")]
 impl AeadKey for NullAead {
     fn seal_in_place(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], CryptoError> {
         Ok([0; 16])
@@ -128,26 +136,84 @@ pub const fn switch_key(late: [u8; 32]) -> SwitchKey {
     SwitchKey(Secret::new(late))
 }
 
-/// Every secret of the key schedule by its name in the vectors, from transcript hashes and shared secrets (spec/protocol.md section 5.2).
+/// What the key schedule derives from ss_s, by its names in the vectors (spec/protocol.md section 5.2).
 ///
 /// # Errors
 /// As the provider's.
-pub fn key_schedule(
+pub fn early_secrets(
     provider: &CryptoProvider,
-    [th0, th1, th2]: [&[u8; 32]; 3],
-    [ss_s, ss_c]: [[u8; 32]; 2],
-) -> Result<[(&'static str, [u8; 32]); 7], Error> {
-    let early = EarlySecrets::derive(provider.kdf, th0, th1, &Secret::new(ss_s))?;
-    let late = LateSecrets::derive(provider.kdf, &early.derived, th2, &Secret::new(ss_c))?;
+    th0: &[u8; 32],
+    th1: &[u8; 32],
+    ss_s: [u8; 32],
+) -> Result<[(&'static str, [u8; 32]); 4], Error> {
+    let shared = Secret::new(ss_s);
+    let early = EarlySecrets::derive(provider.kdf, th0, th1, &shared)?;
     Ok([
+        ("prk1", *provider.kdf.extract(th0, &shared).expose()),
         ("confirm1", *early.confirm1.expose()),
         ("ts_c2s_0", *early.c2s_early.expose()),
         ("derived", *early.derived.expose()),
+    ])
+}
+
+/// What the key schedule derives from ss_c, by its names in the vectors (section 5.2).
+///
+/// # Errors
+/// As the provider's.
+pub fn late_secrets(
+    provider: &CryptoProvider,
+    derived: [u8; 32],
+    th2: &[u8; 32],
+    ss_c: [u8; 32],
+) -> Result<[(&'static str, [u8; 32]); 5], Error> {
+    let shared = Secret::new(ss_c);
+    let late = LateSecrets::derive(provider.kdf, &Secret::new(derived), th2, &shared)?;
+    Ok([
+        ("prk2", *provider.kdf.extract(&derived, &shared).expose()),
         ("confirm2", *late.confirm2.expose()),
         ("ts_s2c_0", *late.s2c.expose()),
         ("ts_c2s_1", *late.c2s_late.expose()),
         ("exporter", *late.exporter.expose()),
     ])
+}
+
+/// Traffic secret, key and IV of an epoch.
+pub type Epoch = ([u8; 32], [u8; 32], [u8; 12]);
+
+/// The first `count` epochs of a traffic secret along "next" (section 6.4).
+///
+/// # Errors
+/// As the provider's.
+pub fn epochs(
+    provider: &CryptoProvider,
+    secret: [u8; 32],
+    count: usize,
+) -> Result<Vec<Epoch>, Error> {
+    let mut secret = Secret::new(secret);
+    let mut epochs = Vec::new();
+    for _ in 0..count {
+        let (key, iv) = schedule::epoch_keys(provider.kdf, &secret)?;
+        epochs.push((*secret.expose(), *key.expose(), *iv.expose()));
+        secret = schedule::next_secret(provider.kdf, &secret)?;
+    }
+    Ok(epochs)
+}
+
+/// The nonce of a sequence number (section 6.1).
+#[must_use]
+pub fn nonce(iv: [u8; 12], seq: u64) -> [u8; 12] {
+    ratchet::nonce(&Secret::new(iv), seq)
+}
+
+/// Brings a checker to where the last receipt it took had this index and kind.
+pub fn set_last_receipt(checker: &mut ReceiptChecker, index: u32, kind: ReceiptKind) {
+    checker.moved_to(index, kind);
+}
+
+/// The encapsulation key in a bundle.
+#[must_use]
+pub fn kem_key(bundle: &Bundle) -> &[u8] {
+    bundle.kem_key()
 }
 
 /// The exporter from its secret (section 5.6).

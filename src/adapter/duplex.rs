@@ -17,12 +17,10 @@ use super::io::{reader, writer};
 use super::pump::{Pulled, ReadPump, WritePump};
 use crate::bundle::VerifiedBundle;
 use crate::client::{self, AwaitResponse, ClientConfig, EarlyData, ResponseProgress};
-use crate::codec::lp_len;
 use crate::context::Context;
 use crate::crypto::CryptoProvider;
 use crate::error::Error;
-use crate::handshake::{ParsedRequest, RequestProgress, Session};
-use crate::limits::MAX_CONTEXT;
+use crate::handshake::{OpeningProgress, ParsedRequest, Session, context_prefix, read_opening};
 use crate::record::Padding;
 use crate::server::Accepted;
 
@@ -62,10 +60,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SealedStream<T> {
         bundle: &VerifiedBundle,
         context: &Context,
     ) -> Result<Self, AdapterError> {
-        let context_bytes = context.encode();
-        let mut first = Vec::new();
-        first.extend_from_slice(&lp_len(&context_bytes));
-        first.extend_from_slice(&context_bytes);
+        let mut first = context_prefix(context);
         let (sealer, wait) = client::start(provider, config, bundle, context, &mut first)?;
         let mut stream = Self {
             transport,
@@ -95,14 +90,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SealedStream<T> {
     ) -> Result<Self, AdapterError> {
         let mut input = Vec::new();
         let mut chunk: Box<[u8]> = alloc::vec![0; READ_CHUNK].into();
-        let (context_end, consumed, request) = loop {
+        let (context, consumed, request) = loop {
             match read_opening(&input)? {
-                Opening::Whole {
-                    context_end,
+                OpeningProgress::Done {
                     consumed,
+                    context,
                     request,
-                } => break (context_end, consumed, request),
-                Opening::NeedInput => {
+                } => break (context.to_vec(), consumed, request),
+                OpeningProgress::NeedInput { .. } => {
                     let len = poll_fn(|cx| Pin::new(&mut transport).poll_read(cx, &mut chunk))
                         .await
                         .map_err(AdapterError::transport)?;
@@ -113,9 +108,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> SealedStream<T> {
                 }
             }
         };
-        let context = input.get(2..context_end).unwrap_or_default();
         let mut h2 = Vec::new();
-        let accepted = accept(request, context, &mut h2)?;
+        let accepted = accept(request, &context, &mut h2)?;
         let mut pump = ReadPump::new(accepted.opener);
         pump.push_slice(input.get(consumed..).unwrap_or_default());
         let mut stream = Self {
@@ -161,40 +155,6 @@ impl<T> SealedStream<T> {
             Reading::Handshake(..) | Reading::Failed(_) => None,
         }
     }
-}
-
-/// What stands at the start of a client's bytes.
-enum Opening {
-    NeedInput,
-    Whole {
-        context_end: usize,
-        consumed: usize,
-        request: ParsedRequest,
-    },
-}
-
-fn read_opening(input: &[u8]) -> Result<Opening, Error> {
-    let Some((len, rest)) = input.split_first_chunk::<2>() else {
-        return Ok(Opening::NeedInput);
-    };
-    let len = usize::from(u16::from_be_bytes(*len));
-    if len > MAX_CONTEXT {
-        return Err(Error::BadContext);
-    }
-    let Some((_, h1)) = rest.split_at_checked(len) else {
-        return Ok(Opening::NeedInput);
-    };
-    Ok(match ParsedRequest::read(h1)? {
-        RequestProgress::NeedInput { .. } => Opening::NeedInput,
-        RequestProgress::Done { consumed, request } => {
-            let context_end = len.saturating_add(2);
-            Opening::Whole {
-                context_end,
-                consumed: context_end.saturating_add(consumed),
-                request,
-            }
-        }
-    })
 }
 
 impl<T: AsyncRead> SealedStream<T> {

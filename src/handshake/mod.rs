@@ -15,8 +15,10 @@ pub(crate) mod message;
 pub(crate) mod schedule;
 pub mod transcript;
 
+mod opening;
 mod session;
 
 pub use self::message::{ParsedRequest, RequestProgress, h1_len, h2_len};
+pub use self::opening::{OpeningProgress, context_prefix, read_opening, read_opening_message};
 pub(crate) use self::session::Hashes;
 pub use self::session::Session;

@@ -3,7 +3,7 @@
 
 mod opener;
 mod padding;
-mod ratchet;
+pub(crate) mod ratchet;
 mod sealer;
 
 pub use self::opener::{Event, Opened, Opener};

@@ -62,16 +62,12 @@ impl HalfKeys {
         })
     }
 
-    /// The AEAD key and the nonce of the next frame: iv XOR (0^32 | seq), section 6.1.
+    /// The AEAD key and the nonce of the next frame.
     pub(crate) fn next(&self) -> Result<(&dyn AeadKey, [u8; 12]), Error> {
         if self.seq >= self.schedule.max_frames {
             return Err(Error::Exhausted);
         }
-        let mut nonce = *self.iv.expose();
-        for (byte, seq) in nonce.iter_mut().skip(4).zip(self.seq.to_be_bytes()) {
-            *byte ^= seq;
-        }
-        Ok((&*self.key, nonce))
+        Ok((&*self.key, nonce(&self.iv, self.seq)))
     }
 
     /// Counts a frame that was sealed or opened, and advances the epoch if it is over: once, whatever the reasons.
@@ -95,4 +91,13 @@ impl HalfKeys {
     fn next_secret(&self) -> Result<Secret<32>, Error> {
         schedule::next_secret(self.crypto.kdf, &self.ts)
     }
+}
+
+/// iv XOR (0^32 | seq), section 6.1.
+pub(crate) fn nonce(iv: &Secret<12>, seq: u64) -> [u8; 12] {
+    let mut nonce = *iv.expose();
+    for (byte, seq) in nonce.iter_mut().skip(4).zip(seq.to_be_bytes()) {
+        *byte ^= seq;
+    }
+    nonce
 }

@@ -1,4 +1,4 @@
-//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`demo_model`], [`demo`]. The relay's command line is in its own crate.
+//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
 
 pub mod demo;
 pub mod demo_model;
@@ -6,3 +6,4 @@ pub mod identity_file;
 pub mod instance;
 pub mod proxy;
 pub mod suites;
+pub mod vectors;

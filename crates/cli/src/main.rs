@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealwire_cli::{demo, demo_model, instance, proxy};
+use sealwire_cli::{demo, demo_model, instance, proxy, vectors};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -31,6 +31,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// A small OpenAI-compatible server with canned answers
     DemoModel(demo_model::DemoModelArgs),
+    /// The test vectors: list, explain, verify this library or another implementation
+    Vectors(vectors::VectorsArgs),
 }
 
 #[tokio::main]
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
         Command::DemoModel(args) => demo_model::run(args, stop_signal())
             .await
             .map_err(Into::into),
+        Command::Vectors(args) => vectors::run(args).map_err(Into::into),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,8 +3,11 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use sealwire::limits::MAX_CONTEXT;
+
+use crate::problem::PROBLEM_MEDIA_TYPE;
 
 /// Where sealed requests are posted, on a relay and on an instance.
 pub const REQUESTS_PATH: &str = "/sealwire/v1/requests";
@@ -121,6 +124,27 @@ pub fn check_media_type(headers: &HeaderMap, expected: &'static str) -> Result<(
             .collect()
     });
     Err(CarriageError::MediaType { expected, found })
+}
+
+/// What a client got, by status and media type (spec/http.md section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// A sealed response: its body is H2 and frames.
+    Sealed,
+    /// A problem document of the relay plane.
+    Problem,
+}
+
+/// Sorts a response. Whatever is an error here is `internal` to a client, and its body is shown to nobody.
+///
+/// # Errors
+///
+/// [`CarriageError::MediaType`] if it is neither.
+pub fn answer_kind(status: StatusCode, headers: &HeaderMap) -> Result<AnswerKind, CarriageError> {
+    if status == StatusCode::OK && check_media_type(headers, RESPONSE_MEDIA_TYPE).is_ok() {
+        return Ok(AnswerKind::Sealed);
+    }
+    check_media_type(headers, PROBLEM_MEDIA_TYPE).map(|()| AnswerKind::Problem)
 }
 
 /// The header fields of a sealed request with this context.

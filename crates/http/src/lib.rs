@@ -7,6 +7,7 @@
 //! * [`discovery`]: the JSON of bundle discovery and of an instance's description;
 //! * [`message`]: RFC 9292 binary HTTP of indeterminate length, bounded and incremental;
 //! * [`inner`]: what the sealed request head may carry, and the two fields that sealwire adds;
+//! * [`forward`]: what an instance passes on to its model server;
 //! * [`access`]: keys that a server asks for;
 //! * [`pacing`]: coalescing and constant rate, with time as an argument;
 //! * [`sse`]: splitting of server-sent events;
@@ -19,6 +20,7 @@
 pub mod access;
 pub mod carriage;
 pub mod discovery;
+pub mod forward;
 pub mod inner;
 pub mod json_body;
 pub mod message;

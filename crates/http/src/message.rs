@@ -74,6 +74,18 @@ pub enum MessageError {
     Status,
 }
 
+impl MessageError {
+    /// The status of the sealed answer to a request that is so (spec/http.md section 7).
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::ContentTooLarge(_) => 413,
+            Self::SectionTooLarge(_) | Self::TooManyFields(_) => 431,
+            _ => 400,
+        }
+    }
+}
+
 /// Field lines in order; names are lower-case tokens, values hold no control characters but tab.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fields(Vec<(String, Vec<u8>)>);

@@ -102,13 +102,19 @@ impl Problem {
         serde_json::to_vec(&document).unwrap_or_default()
     }
 
-    /// Reads a document. `None` if it is not JSON or has no `code`; a bundle that is not base64url is dropped.
+    /// Reads a document. `None` if it is not JSON or has no `code`; a bundle that is not base64url, or stands beside another code than
+    /// `key-unknown`, is dropped.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
         let document: Document = serde_json::from_slice(json).ok()?;
-        let bundle = document.bundle.as_str().and_then(from_base64url);
+        let code = RelayCode::from_name(&document.code).unwrap_or(RelayCode::Internal);
+        let bundle = document
+            .bundle
+            .as_str()
+            .filter(|_| code == RelayCode::KeyUnknown)
+            .and_then(from_base64url);
         Some(Self {
-            code: RelayCode::from_name(&document.code).unwrap_or(RelayCode::Internal),
+            code,
             detail: document.detail,
             bundle,
         })
@@ -132,11 +138,15 @@ mod tests {
             RelayCode::Replayed,
             RelayCode::Internal,
         ] {
-            let problem = Problem::new(code, "why").with_bundle(Some(vec![1, 2, 3]));
+            let problem = Problem::new(code, "why");
             assert_eq!(
                 Problem::from_json(&problem.to_json(status_of(code))),
-                Some(problem)
+                Some(problem.clone())
             );
+            let with_bundle = problem.with_bundle(Some(vec![1, 2, 3]));
+            let read = Problem::from_json(&with_bundle.to_json(status_of(code)));
+            let kept = read.and_then(|problem| problem.bundle);
+            assert_eq!(kept.is_some(), code == RelayCode::KeyUnknown, "{code}");
         }
     }
 

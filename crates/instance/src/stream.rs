@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use sealwire::server::Accepted;
 use sealwire::{Error, StreamErrorCode};
+use sealwire_http::forward::{self, Call};
 use sealwire_http::inner::{HeadError, PaddingWish, check_head};
 use sealwire_http::message::{Fields, MessageError, MessageLimits, RequestHead, ResponseHead};
 use sealwire_http::net::{BodySender, HttpClient, Incoming, ReadError, discard, next_data_by};
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, Gone};
 use crate::keys::Keys;
-use crate::upstream::{self, Answered, Call};
+use crate::upstream::{self, Answered};
 use crate::usage::{Improper, UsageReader};
 use crate::{InstanceConfig, unix_now};
 
@@ -173,7 +174,7 @@ async fn read_request(
     }
     answer.request_complete = true;
     let head = head.ok_or_else(|| stop_for(SealedError::Message(MessageError::Truncated)))?;
-    upstream::check(head, content.freeze(), answer.label()).map_err(Stop::Refuse)
+    forward::check(head, content.freeze(), answer.label()).map_err(Stop::Refuse)
 }
 
 fn policy(config: &InstanceConfig, head: &RequestHead) -> Result<PaddingWish, Stop> {
@@ -196,18 +197,11 @@ fn stop_for(error: SealedError) -> Stop {
             };
             Stop::Fail(error.stream_code(), what)
         }
-        SealedError::Message(error) => {
-            let status = match error {
-                MessageError::ContentTooLarge(_) => 413,
-                MessageError::SectionTooLarge(_) | MessageError::TooManyFields(_) => 431,
-                _ => 400,
-            };
-            Stop::Refuse(ApiError::invalid_request(
-                status,
-                "bad_message",
-                error.to_string(),
-            ))
-        }
+        SealedError::Message(error) => Stop::Refuse(ApiError::invalid_request(
+            error.status(),
+            "bad_message",
+            error.to_string(),
+        )),
         _ => Stop::Fail(
             StreamErrorCode::Internal,
             "the request could not be read".to_owned(),

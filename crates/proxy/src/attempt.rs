@@ -9,9 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use sealwire::client::{self, AwaitResponse, ClientConfig, Connected, EarlyData, ResponseProgress};
 use sealwire::{Context, CryptoProvider, Limits, Sealer, SwitchKey, VerifiedBundle};
-use sealwire_http::carriage::{
-    REQUESTS_PATH, RESPONSE_MEDIA_TYPE, check_media_type, request_headers,
-};
+use sealwire_http::carriage::{AnswerKind, REQUESTS_PATH, answer_kind, request_headers};
 use sealwire_http::net::{
     Body, BodySender, HttpClient, Incoming, channel, full, next_data, read_all,
 };
@@ -128,16 +126,16 @@ fn sealed_request(
 /// Sorts a relay's answer into a sealed one and an error of the relay plane.
 async fn accept_response(response: Response<Incoming>) -> Result<Incoming, ProxyError> {
     let status = response.status();
-    if status == StatusCode::OK {
-        check_media_type(response.headers(), RESPONSE_MEDIA_TYPE).map_err(ProxyError::NotSealed)?;
-        return Ok(response.into_body());
-    }
     let not_relay = |why: String| ProxyError::NotRelay {
         status: status.as_u16(),
         why,
     };
-    check_media_type(response.headers(), PROBLEM_MEDIA_TYPE)
-        .map_err(|error| not_relay(error.to_string()))?;
+    match answer_kind(status, response.headers()) {
+        Ok(AnswerKind::Sealed) => return Ok(response.into_body()),
+        Ok(AnswerKind::Problem) => {}
+        Err(error) if status == StatusCode::OK => return Err(ProxyError::NotSealed(error)),
+        Err(error) => return Err(not_relay(error.to_string())),
+    }
     let mut body = response.into_body();
     let document = read_all(&mut body, MAX_PROBLEM, Duration::from_secs(2))
         .await

@@ -1,0 +1,192 @@
+//! What an instance forwards to its model server (spec/http.md section 7.3): judged on the whole inner request, with no socket.
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::json_body::JsonBody;
+use crate::message::{Fields, RequestHead};
+use crate::openai::ApiError;
+
+/// An inner request that passed the checks.
+#[derive(Debug)]
+pub struct Call {
+    /// GET or POST.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// The sealed head's fields, of which the model server gets [`REQUEST_FIELDS`](crate::inner::REQUEST_FIELDS).
+    pub fields: Fields,
+    /// The content, with usage asked for where it may be.
+    pub body: Bytes,
+    /// The instance asked for usage on its own account; its event is not the client's.
+    pub strip_usage: bool,
+}
+
+/// Checks an inner request: method, path, content, model, in this order.
+///
+/// # Errors
+///
+/// The [`ApiError`] that the instance seals: 400, 404 or 405.
+pub fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call, ApiError> {
+    let method = match head.method.as_str() {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        _ => {
+            return Err(ApiError::invalid_request(
+                405,
+                "method_not_allowed",
+                "an instance forwards GET and POST only",
+            ));
+        }
+    };
+    if !path_is_plain(&head.path) {
+        return Err(ApiError::invalid_request(
+            404,
+            "unknown_url",
+            "an instance forwards plain paths under /v1/ only",
+        ));
+    }
+    if method == Method::GET {
+        if !body.is_empty() {
+            return Err(ApiError::invalid_request(
+                400,
+                "unexpected_body",
+                "a GET request has no body",
+            ));
+        }
+        return Ok(Call {
+            method,
+            path: head.path,
+            fields: head.fields,
+            body,
+            strip_usage: false,
+        });
+    }
+    let inner = JsonBody::parse(&body)
+        .map_err(|error| ApiError::invalid_request(400, "bad_json", error.to_string()))?;
+    if inner.model().as_deref() != Some(label) {
+        return Err(ApiError::invalid_request(
+            400,
+            "model_mismatch",
+            format!(
+                "the body's model must be {label:?}, the label that this request was sealed for"
+            ),
+        ));
+    }
+    let streams_usage = matches!(
+        head.path.as_str(),
+        "/v1/chat/completions" | "/v1/completions"
+    );
+    let changed = if streams_usage && inner.wants_stream() {
+        inner.with_usage_asked()
+    } else {
+        None
+    };
+    let strip_usage = changed.is_some();
+    let body = changed.map_or_else(|| body.clone(), Bytes::from);
+    Ok(Call {
+        method,
+        path: head.path,
+        fields: head.fields,
+        body,
+        strip_usage,
+    })
+}
+
+/// Only characters that every server reads alike, no empty or dot segments; a query may hold more.
+fn path_is_plain(target: &str) -> bool {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    path.starts_with("/v1/")
+        && path
+            .split('/')
+            .skip(1)
+            .all(|segment| !segment.is_empty() && segment != "." && segment != "..")
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.:".contains(&byte))
+        && query.bytes().all(|byte| byte != b'#')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: &str, path: &str) -> RequestHead {
+        RequestHead {
+            method: method.into(),
+            path: path.into(),
+            fields: Fields::new(),
+        }
+    }
+
+    #[test]
+    fn only_plain_paths_below_v1_pass() {
+        for good in [
+            "/v1/models",
+            "/v1/chat/completions?a=b%2f..",
+            "/v1/a.b:c-d_e",
+        ] {
+            assert!(
+                check(head("GET", good), Bytes::new(), "m").is_ok(),
+                "{good}"
+            );
+        }
+        for bad in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1//models",
+            "/v1/../admin",
+            "/v1/./models",
+            "/v1/%2e%2e/admin",
+            "/v1/a\\b",
+            "/v2/models",
+            "/V1/models",
+        ] {
+            let error = check(head("GET", bad), Bytes::new(), "m").err();
+            assert_eq!(error.map(|error| error.status), Some(404), "{bad}");
+        }
+    }
+
+    #[test]
+    fn label_and_model_must_be_the_same() {
+        let post = |body: &'static str| {
+            check(
+                head("POST", "/v1/chat/completions"),
+                Bytes::from_static(body.as_bytes()),
+                "m",
+            )
+            .map_err(|error| error.code)
+        };
+        assert!(post(r#"{"model":"m"}"#).is_ok());
+        for bad in [r#"{"model":"x"}"#, "{}", r#"{"model":["m"]}"#] {
+            assert_eq!(post(bad).err().as_deref(), Some("model_mismatch"), "{bad}");
+        }
+        assert_eq!(post("hello").err().as_deref(), Some("bad_json"));
+    }
+
+    #[test]
+    fn usage_is_asked_for_where_it_streams() {
+        let strip = |path: &str, body: &'static str| {
+            check(head("POST", path), Bytes::from_static(body.as_bytes()), "m")
+                .expect("acceptable")
+                .strip_usage
+        };
+        assert!(strip(
+            "/v1/chat/completions",
+            r#"{"model":"m","stream":true}"#
+        ));
+        assert!(!strip("/v1/chat/completions", r#"{"model":"m"}"#));
+        assert!(!strip("/v1/embeddings", r#"{"model":"m","stream":true}"#));
+        assert!(!strip(
+            "/v1/completions",
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#
+        ));
+    }
+
+    #[test]
+    fn other_methods_are_refused() {
+        let error = check(head("DELETE", "/v1/models"), Bytes::new(), "m").err();
+        assert_eq!(error.map(|error| error.status), Some(405));
+    }
+}
