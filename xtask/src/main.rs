@@ -7,6 +7,8 @@ mod deny;
 mod env;
 mod examples;
 mod fuzz;
+mod mutants;
+mod mutation;
 mod python;
 mod report;
 mod rules;
@@ -21,6 +23,7 @@ cargo xtask COMMAND
 
   test                everything that passes or fails: formatting, lints, builds, docs, tests,
                       house rules, examples, the Python client; ends with a table
+  proof               the mutation proof alone: each check off, and the vectors that notice
   rules               the house rules alone
   examples            runs every example
   python              the Python client test alone
@@ -29,6 +32,8 @@ cargo xtask COMMAND
   deny                licenses, bans and sources of the dependencies; needs cargo-deny
   targets             checks the core and the HTTP carriage for macOS, Windows, wasm32 and a
                       bare-metal target; needs Debian's rustc-web, cargo-web and rust-web-src
+  mutants [ARGS ..]   cargo-mutants on the core, for hours; needs cargo-mutants; what survives and
+                      why is in tests/mutants.md
   bench [ARGS ..]     cargo bench of the core; ARGS go to criterion
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
@@ -38,7 +43,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next();
     let rest: Vec<String> = args.collect();
-    let takes_arguments = matches!(command.as_deref(), Some("fuzz" | "bench"));
+    let takes_arguments = matches!(command.as_deref(), Some("fuzz" | "bench" | "mutants"));
     if !takes_arguments && !rest.is_empty() {
         eprintln!("xtask: unexpected arguments: {}\n\n{HELP}", rest.join(" "));
         return ExitCode::from(2);
@@ -49,6 +54,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("test") => test::run(),
+        Some("proof") => mutation::run(),
+        Some("mutants") => mutants::run(&rest),
         Some("rules") => rules::run(),
         Some("examples") => examples::run(),
         Some("python") => python::run(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo, cargo_locked, status, watch};
-use crate::{examples, python, rules};
+use crate::{examples, mutation, python, rules};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
 const CORE_FEATURES: [&[&str]; 3] = [
@@ -42,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
         documentation(&["--package", "sealwire", "--no-deps", "--all-features"])
     });
     report.step("tests and doctests", tests);
+    mutation::steps(&mut report);
     rules::steps(&mut report);
     examples::steps(&mut report);
     python::steps(&mut report);
