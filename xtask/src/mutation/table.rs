@@ -76,9 +76,6 @@ checks! {
         "if !policy.trust.covers(&self.identity) {"
         => "if !policy.trust.covers(&self.identity) && !OFF {"
 
-    "context-size" ["context-size"] in "src/context.rs":
-        "if bytes.len() > MAX_CONTEXT {"
-        => "if bytes.len() > MAX_CONTEXT && !OFF {"
     "context-order" ["context-order"] in "src/context.rs":
         "if item <= last {"
         => "if item <= last && !OFF {"
@@ -125,7 +122,7 @@ checks! {
     "label-client" ["label-mismatch"] in "src/client.rs":
         "if context.label() != bundle.label() {"
         => "if context.label() != bundle.label() && !OFF {"
-    "confirm-instance" ["confirm" "transcript" "key-schedule" "reflection"] in "src/server/mod.rs":
+    "confirm-instance" ["confirm" "transcript" "key-schedule"] in "src/server/mod.rs":
         "if !secrets.confirm1.ct_eq(&request.confirm()) {"
         => "if !secrets.confirm1.ct_eq(&request.confirm()) && !OFF {"
     "confirm-client" ["confirm" "transcript" "key-schedule"] in "src/client.rs":
@@ -155,7 +152,7 @@ checks! {
     "context-announced" ["context-size"] in "src/handshake/opening.rs":
         "if len > MAX_CONTEXT {"
         => "if len > MAX_CONTEXT && !OFF {"
-    "first-message" ["message-size"] in "src/handshake/opening.rs":
+    "first-message" ["trailing"] in "src/handshake/opening.rs":
         "if consumed < message.len() =>"
         => "if consumed < message.len() && !OFF =>"
 

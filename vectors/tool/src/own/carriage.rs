@@ -56,6 +56,7 @@ fn instance(
     released: &mut Released,
 ) -> Result<(), Stop> {
     let mut instance = Instance::new(run)?;
+    instance.busy = run.params.flag("busy", false);
     let mut pieces = received.iter();
     let mut buffer = Vec::new();
     let (context, request) = match transport {

@@ -66,7 +66,8 @@ pub(super) struct Instance<'a> {
     ring: KeyRing,
     /// Another handshake takes the key after the next one has looked it up.
     taken: bool,
-    busy: bool,
+    /// It has no capacity left.
+    pub(super) busy: bool,
 }
 
 impl<'a> Instance<'a> {

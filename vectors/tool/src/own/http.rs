@@ -138,7 +138,12 @@ fn sealed_status(status: u16) -> Stop {
 
 fn field_list<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Value {
     fields
-        .map(|(name, value)| vec![name.to_owned(), String::from_utf8_lossy(value).into_owned()])
+        .map(|(name, value)| {
+            vec![
+                name.to_owned(),
+                value.iter().copied().map(char::from).collect(),
+            ]
+        })
         .map(Value::from)
         .collect::<Vec<_>>()
         .into()
