@@ -1,4 +1,13 @@
-"""The implementations by name, each as a client and as an instance, behind one command line."""
+"""The implementations by name, each as a client and as an instance, behind one command line.
+
+instance: --listen 127.0.0.1:PORT --label NAME --upstream URL --identity-seed HEX [--suites 1,2]
+    prints one line `listening http://127.0.0.1:PORT identity HEX` when it is ready; port 0 picks one
+client: --url URL --label NAME --suite N --identity HEX [--early allow|never] [--key KEY] [--path PATH] [--drip N]
+    content on standard input, the answer on standard output as it comes; exit code 0 only after a verified end with its final receipt checked,
+    else `error CODE: text` on standard error and exit code 1; --drip N sends the content in N pieces, 20 ms apart
+
+The Rust instance is `sealwire instance`, which says the same in its own words.
+"""
 
 import base64
 import os
@@ -26,15 +35,11 @@ def need(what, path):
     """A named failure in CI and a named skip elsewhere, if a part is not there."""
     if path and Path(path).is_file():
         return str(path)
-    message = f"no {what}: {path or 'it'} is not there"
+    shown = Path(path).relative_to(ROOT) if path and Path(path).is_relative_to(ROOT) else path
+    message = f"no {what}: {shown or 'it'} is not there"
     if IN_CI:
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
-
-
-def need_node():
-    node = shutil.which("node")
-    return need("node", node)
 
 
 def command(name, role):
@@ -43,7 +48,7 @@ def command(name, role):
     what = {"rust": "Rust", "typescript": "TypeScript", "python": "Python"}[name] + " " + role
     if name == "typescript":
         script = need(what, ROOT / "clients" / "typescript" / "dist" / "node" / f"{role}-cli.js")
-        return [need_node(), script], env
+        return [need("node", shutil.which("node")), script], env
     if name == "python":
         reference = ROOT / "vectors" / "reference"
         need(what, reference / "sealwire_ref" / f"{role}_cli.py")
