@@ -22,7 +22,7 @@ pub struct RelayArgs {
     /// A key that it accepts, or @FILE with one key in it; repeat for more. Without any, no key is asked for
     #[arg(long = "api-key", value_name = "KEY")]
     api_keys: Vec<SecretArgument>,
-    /// Lets web pages of an origin, such as https://chat.example.com, use it from a browser; repeat for more. Exact origins only
+    /// Lets web pages of an origin, such as `https://chat.example.com`, use it from a browser; repeat for more. Exact origins only
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     cors_origins: Vec<Origin>,
     /// Most bytes of one sealed request
