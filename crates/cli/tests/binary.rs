@@ -98,6 +98,16 @@ fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
 }
 
 #[test]
+fn an_identity_may_begin_with_a_hyphen() {
+    let identity = format!("-{}", "A".repeat(42));
+    let relay = "http://127.0.0.1:1";
+    Running::start(&["proxy", "--relay", relay, "--pin", &identity]).line("listening ");
+    let output = run(&["proxy", "--relay", relay, "--pin", "--single-use"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("an identity is 32 bytes"), "{text}");
+}
+
+#[test]
 fn a_relay_takes_exact_origins_only() {
     let relay = ["relay", "--instance", "http://127.0.0.1:1", "--cors-origin"];
     for (bad, expected) in [
