@@ -21,12 +21,13 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 class Process:
     """A running subcommand, with what it printed."""
 
-    def __init__(self, binary, *args):
+    def __init__(self, binary, *args, env=None):
         self.name = args[0]
         self.lines = []
         self._queue = queue.Queue()
         self.process = subprocess.Popen(
             [binary, *args],
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -55,7 +56,7 @@ class Process:
                 break
             if line.startswith(word + " "):
                 return line.split(" ", 1)[1].strip()
-        raise AssertionError(f"sealwire {self.name} printed no {word!r} line but: {self.lines}")
+        raise AssertionError(f"{self.name} printed no {word!r} line but: {self.lines}")
 
     def url(self):
         return self.value("listening")
@@ -81,6 +82,8 @@ class Tap:
         self._target = (host, int(port))
         self._lock = threading.Lock()
         self._seen = bytearray()
+        # For each connection: (up or down, bytes), in the order in which they came.
+        self.connections = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -100,15 +103,18 @@ class Tap:
             except OSError:
                 near.close()
                 continue
-            for source, sink in ((near, far), (far, near)):
+            log = []
+            self.connections.append(log)
+            for way, source, sink in (("up", near, far), ("down", far, near)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pump, args=(log, way, source, sink), daemon=True).start()
 
-    def _pump(self, source, sink):
+    def _pump(self, log, way, source, sink):
         try:
             while data := source.recv(65536):
                 with self._lock:
                     self._seen += data
+                    log.append((way, data))
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
@@ -192,6 +198,7 @@ class System:
             part.stop()
 
 
-def fetch_json(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+def fetch_json(url, key=None):
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
         return json.load(answer)

@@ -3,12 +3,14 @@
 //! `cargo xtask` prints what there is.
 
 mod bench;
+mod browser;
 mod deny;
 mod env;
 mod examples;
 mod fuzz;
 mod mutants;
 mod mutation;
+mod node;
 mod python;
 mod report;
 mod rules;
@@ -22,11 +24,15 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test                everything that passes or fails: formatting, lints, builds, docs, tests,
-                      house rules, examples, the Python client; ends with a table
+                      house rules, examples, the clients in Python and TypeScript, interoperability, a browser;
+                      ends with a table
   proof               the mutation proof alone: each check off, and the vectors that notice
   rules               the house rules alone
   examples            runs every example
   python              the Python client test alone
+  typescript          the TypeScript package alone: packages, build, tests; needs node 20 and npm
+  interop             every implementation as client and as instance, against every other
+  browser             the browser test alone; needs node 20, npm and chromium
   fuzz [--seconds N] [TARGET ..]
                       runs each fuzz target for N seconds (default 60); needs cargo-fuzz
   deny                licenses, bans and sources of the dependencies; needs cargo-deny
@@ -59,6 +65,9 @@ fn main() -> ExitCode {
         Some("rules") => rules::run(),
         Some("examples") => examples::run(),
         Some("python") => python::run(),
+        Some("typescript") => node::run(),
+        Some("interop") => python::run_interop(),
+        Some("browser") => browser::run(),
         Some("fuzz") => fuzz::run(&rest),
         Some("deny") => deny::run(),
         Some("targets") => targets::run(),

@@ -1,37 +1,73 @@
-//! The Python client test: the official OpenAI package and curl against the built binaries.
+//! What pytest drives: the official OpenAI package and curl against the built binaries, and the implementations against each other.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::env::{find_program, root, target_dir};
+use crate::node;
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo_locked, command, status, watch};
 
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
+/// What the driver needs, and what the Python implementation needs.
+const REQUIREMENTS: [&str; 2] = [
+    "tests/python/requirements.txt",
+    "vectors/reference/requirements.txt",
+];
 
 pub(crate) fn run() -> ExitCode {
     let mut report = Report::new("cargo xtask python");
-    steps(&mut report);
+    if prepare(&mut report) {
+        client(&mut report);
+    }
     report.finish()
 }
 
-pub(crate) fn steps(report: &mut Report) {
+pub(crate) fn run_interop() -> ExitCode {
+    let mut report = Report::new("cargo xtask interop");
+    let ready = prepare(&mut report);
+    node::prepare(&mut report);
+    if ready {
+        interop(&mut report);
+    }
+    report.finish()
+}
+
+/// The binaries that are tested.
+pub(crate) fn binaries(report: &mut Report) {
     report.step("binaries", || {
         status(cargo_locked(
             "build",
-            &["--package", "sealwire-cli", "--bins"],
+            &[
+                "--package",
+                "sealwire-cli",
+                "--bins",
+                "--example",
+                "seal_client",
+            ],
         ))
     });
+}
+
+/// Binaries and Python packages; whether the packages are there.
+pub(crate) fn prepare(report: &mut Report) -> bool {
+    binaries(report);
     let mut ready = false;
     report.step("Python packages", || {
         let outcome = packages();
         ready = matches!(outcome, Outcome::Passed(_));
         outcome
     });
-    if ready {
-        report.step("Python client and curl", client);
-    }
+    ready
+}
+
+pub(crate) fn client(report: &mut Report) {
+    report.step("Python client and curl", || pytest("tests/python"));
+}
+
+/// Every implementation against every other. One that is not there is skipped by name; in CI it fails by name.
+pub(crate) fn interop(report: &mut Report) {
+    report.step("interoperability", || pytest("tests/interop"));
 }
 
 /// A virtual environment under the target folder, renewed when the requirements change.
@@ -39,10 +75,17 @@ fn packages() -> Outcome {
     let Some(python) = find_program("python3").or_else(|| find_program("python")) else {
         return Outcome::Missing("python3".to_owned());
     };
-    let wanted = match fs::read_to_string(root().join(REQUIREMENTS)) {
-        Ok(wanted) => wanted,
-        Err(error) => return Outcome::Failed(format!("{REQUIREMENTS}: {error}")),
-    };
+    let files: Vec<&str> = REQUIREMENTS
+        .into_iter()
+        .filter(|file| root().join(file).is_file())
+        .collect();
+    let mut wanted = String::new();
+    for file in &files {
+        match fs::read_to_string(root().join(file)) {
+            Ok(text) => wanted.push_str(&text),
+            Err(error) => return Outcome::Failed(format!("{file}: {error}")),
+        }
+    }
     let stamp = venv().join("installed.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Outcome::Passed("already installed".to_owned());
@@ -65,7 +108,9 @@ fn packages() -> Outcome {
         "--quiet",
         "--disable-pip-version-check",
     ]);
-    install.args(["--requirement", REQUIREMENTS]);
+    for file in files {
+        install.args(["--requirement", file]);
+    }
     match all([create, install]) {
         Outcome::Passed(_) => match fs::write(&stamp, wanted) {
             Ok(()) => Outcome::passed(),
@@ -75,31 +120,35 @@ fn packages() -> Outcome {
     }
 }
 
-fn client() -> Outcome {
-    let binary = format!("sealwire{}", std::env::consts::EXE_SUFFIX);
+/// Runs the tests of a folder; the note is what they counted.
+fn pytest(folder: &str) -> Outcome {
     let mut pytest = command(venv_python());
     pytest
-        .args([
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-rs",
-            "tests/python",
-        ])
+        .args(["-m", "pytest", "-p", "no:cacheprovider", "-rs", folder])
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("SEALWIRE_BIN", target_dir().join("debug").join(binary));
+        .env("SEALWIRE_BIN", binary("sealwire"))
+        .env("SEAL_CLIENT", binary("examples/seal_client"));
+    let mut matrix = String::new();
     let mut last = String::new();
     let outcome = watch(pytest, Output::Stdout, |line| {
+        if line.starts_with("matrix: ") {
+            matrix = format!("{line}; ");
+        }
         if !line.is_empty() {
             last = line.trim_matches(['=', ' ']).to_owned();
         }
     });
     match outcome {
-        Outcome::Passed(_) => Outcome::Passed(last),
-        Outcome::Failed(why) => Outcome::Failed(format!("{why}; {last}")),
+        Outcome::Passed(_) => Outcome::Passed(format!("{matrix}{last}")),
+        Outcome::Failed(why) => Outcome::Failed(format!("{why}; {matrix}{last}")),
         other => other,
     }
+}
+
+/// A program that `binaries` has built.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    target_dir().join("debug").join(file)
 }
 
 fn venv() -> PathBuf {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo, cargo_locked, status, watch};
-use crate::{examples, mutation, python, rules};
+use crate::{browser, examples, mutation, node, python, rules};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
 const CORE_FEATURES: [&[&str]; 3] = [
@@ -45,7 +45,17 @@ pub(crate) fn run() -> ExitCode {
     mutation::steps(&mut report);
     rules::steps(&mut report);
     examples::steps(&mut report);
-    python::steps(&mut report);
+    let python_ready = python::prepare(&mut report);
+    if python_ready {
+        python::client(&mut report);
+    }
+    if node::prepare(&mut report) {
+        node::tests(&mut report);
+    }
+    if python_ready {
+        python::interop(&mut report);
+    }
+    browser::step(&mut report);
     report.finish()
 }
 

@@ -41,7 +41,7 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "URL")]
     relay: BaseUrl,
     /// The identity of an instance to trust, as `sealwire instance` prints it; repeat for more
-    #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity)]
+    #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
     pins: Vec<[u8; 32]>,
     /// Trusts whatever identity the relay names: the relay can then read everything. For development only
     #[arg(long)]

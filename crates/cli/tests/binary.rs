@@ -98,6 +98,42 @@ fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
 }
 
 #[test]
+fn an_identity_may_begin_with_a_hyphen() {
+    let identity = format!("-{}", "A".repeat(42));
+    let relay = "http://127.0.0.1:1";
+    Running::start(&["proxy", "--relay", relay, "--pin", &identity]).line("listening ");
+    let output = run(&["proxy", "--relay", relay, "--pin", "--single-use"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("an identity is 32 bytes"), "{text}");
+}
+
+#[test]
+fn a_relay_takes_exact_origins_only() {
+    let relay = ["relay", "--instance", "http://127.0.0.1:1", "--cors-origin"];
+    for (bad, expected) in [
+        ("*", "name each origin"),
+        ("null", "name each origin"),
+        ("https://*.example.com", "name each origin"),
+        ("https://chat.example.com/", "scheme://host"),
+        ("chat.example.com", "scheme://host"),
+    ] {
+        let output = run(&[&relay[..], &[bad]].concat());
+        assert!(!output.status.success(), "{bad}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            text.contains(expected) && text.contains("--cors-origin"),
+            "{text}"
+        );
+    }
+    let good = [
+        "https://chat.example.com",
+        "--cors-origin",
+        "http://[::1]:5",
+    ];
+    Running::start(&[&relay[..], &good].concat()).line("listening ");
+}
+
+#[test]
 fn an_identity_key_file_is_made_once_and_private() {
     let path = scratch("identity");
     let file = path.to_str().expect("UTF-8");

@@ -413,3 +413,154 @@ async fn an_instance_that_is_none_is_not_used() {
     .await;
     assert_eq!(bundles["bundles"], serde_json::json!([]));
 }
+
+/// The fields of an answer that speak to browsers.
+fn told(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut told: Vec<(String, String)> = headers
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("access-control-") || *name == "vary")
+        .map(|(name, value)| {
+            let value = value.to_str().expect("ASCII");
+            (name.to_string(), value.to_owned())
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+/// A request as a browser sends it for a page of this origin, or without one.
+async fn from_page(
+    method: Method,
+    base: &sealwire_http::net::BaseUrl,
+    path: &str,
+    origins: &[&str],
+) -> Response<Incoming> {
+    let mut headers = HeaderMap::new();
+    for origin in origins {
+        headers.append("origin", origin.parse().expect("ASCII"));
+    }
+    if method == Method::OPTIONS {
+        headers.insert(
+            "access-control-request-method",
+            "POST".parse().expect("ASCII"),
+        );
+        headers.insert(
+            "access-control-request-headers",
+            "cache-control,content-type,sealwire-context"
+                .parse()
+                .expect("ASCII"),
+        );
+        headers.insert(
+            "access-control-request-private-network",
+            "true".parse().expect("ASCII"),
+        );
+    }
+    common::send(method, base, path, headers, sealwire_http::net::empty()).await
+}
+
+const PAGE: &str = "https://chat.example.com";
+
+#[tokio::test]
+async fn web_pages_of_named_origins_may_use_a_relay_and_no_others() {
+    let upstream = model().await;
+    let instance = instance(InstanceConfig::new(url(upstream.address()), MODEL), 1).await;
+    let mut config = RelayConfig::new(vec![url(instance.address())]);
+    config.cors_origins = vec![
+        "http://localhost:5173".parse().expect("an origin"),
+        PAGE.parse().expect("an origin"),
+    ];
+    let open = relay(config.clone()).await;
+    config.api_keys = vec!["alpha".to_owned()];
+    let keyed = relay(config).await;
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let vary = pair("vary", "Origin");
+    let resources = [REQUESTS_PATH, BUNDLES_PATH, "/v1/models", "/healthz"];
+    for relay in [&open, &keyed] {
+        let base = url(relay.address());
+        for origin in [PAGE, "http://localhost:5173"] {
+            let allowed = pair("access-control-allow-origin", origin);
+            for path in resources {
+                // A preflight has no key.
+                let answer = from_page(Method::OPTIONS, &base, path, &[origin]).await;
+                assert_eq!(answer.status(), 204, "{path}");
+                assert_eq!(
+                    told(answer.headers()),
+                    [
+                        pair(
+                            "access-control-allow-headers",
+                            "content-type, sealwire-context, cache-control, authorization"
+                        ),
+                        pair("access-control-allow-methods", "GET, POST"),
+                        allowed.clone(),
+                        pair("access-control-max-age", "600"),
+                        vary.clone(),
+                    ]
+                );
+                // An answer, be it an error.
+                for method in [Method::GET, Method::POST] {
+                    let answer = from_page(method, &base, path, &[origin]).await;
+                    assert_eq!(told(answer.headers()), [allowed.clone(), vary.clone()]);
+                }
+            }
+        }
+        let others: [&[&str]; 8] = [
+            &[],
+            &["https://other.example.com"],
+            &["https://chat.example.com.evil.example"],
+            &["https://chat.example.com:8443"],
+            &["http://chat.example.com"],
+            &["https://CHAT.example.com"],
+            &["null"],
+            &[PAGE, PAGE],
+        ];
+        for origins in others {
+            for path in resources {
+                for method in [Method::OPTIONS, Method::GET, Method::POST] {
+                    let answer = from_page(method.clone(), &base, path, origins).await;
+                    assert_eq!(
+                        told(answer.headers()),
+                        std::slice::from_ref(&vary),
+                        "{origins:?}"
+                    );
+                    assert_ne!(answer.status(), 204, "{origins:?}");
+                }
+            }
+        }
+        // Not for pages: what was metered, and what is not there.
+        for path in ["/usage", "/nothing"] {
+            for method in [Method::OPTIONS, Method::GET] {
+                let answer = from_page(method, &base, path, &[PAGE]).await;
+                assert_eq!(told(answer.headers()), []);
+            }
+        }
+    }
+    // OPTIONS that is no preflight is a method like any other.
+    let mut headers = HeaderMap::new();
+    headers.insert("origin", PAGE.parse().expect("ASCII"));
+    let base = url(open.address());
+    let none = sealwire_http::net::empty();
+    let answer = common::send(Method::OPTIONS, &base, REQUESTS_PATH, headers, none).await;
+    assert_eq!(answer.status(), 404);
+}
+
+#[tokio::test]
+async fn without_a_list_no_web_page_is_told_anything() {
+    let upstream = model().await;
+    let system = common::system(upstream.address()).await;
+    let direct = url(system.instance.as_ref().expect("running").address());
+    for server in [&system.relay_url, &direct] {
+        for path in [REQUESTS_PATH, BUNDLES_PATH, "/v1/models", "/healthz"] {
+            for method in [Method::OPTIONS, Method::GET, Method::POST] {
+                let answer = from_page(method.clone(), server, path, &[PAGE]).await;
+                assert_eq!(told(answer.headers()), [], "{method} {path}");
+                if method == Method::OPTIONS {
+                    let (status, problem) = whole(answer).await;
+                    assert_eq!(
+                        (status.as_u16(), problem["code"].as_str()),
+                        (404, Some("refused"))
+                    );
+                }
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use sealwire_http::net::{
     BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
 };
 
-use crate::{RelayConfig, RelayLimits, StartError, start};
+use crate::{Origin, RelayConfig, RelayLimits, StartError, start};
 
 /// Routes and meters sealed requests that it cannot read.
 #[derive(Args, Clone)]
@@ -22,6 +22,9 @@ pub struct RelayArgs {
     /// A key that it accepts, or @FILE with one key in it; repeat for more. Without any, no key is asked for
     #[arg(long = "api-key", value_name = "KEY")]
     api_keys: Vec<SecretArgument>,
+    /// Lets web pages of an origin, such as `https://chat.example.com`, use it from a browser; repeat for more. Exact origins only
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    cors_origins: Vec<Origin>,
     /// Most bytes of one sealed request
     #[arg(long, value_name = "BYTES", default_value_t = RelayLimits::default().request_bytes)]
     max_request_bytes: u64,
@@ -59,6 +62,7 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
             .iter()
             .map(SecretArgument::read)
             .collect::<Result<_, _>>()?,
+        cors_origins: args.cors_origins,
         limits: RelayLimits {
             request_bytes: args.max_request_bytes,
             streams: args.max_streams,

@@ -24,12 +24,14 @@ use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::RelayConfig;
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
 use crate::registry::{Registry, Route};
+use crate::{RelayConfig, cors};
 
+/// The list of labels in the shape of the OpenAI API.
+pub(crate) const MODELS_PATH: &str = "/v1/models";
 /// Pieces that wait for a slow side at most, in each direction.
 const BACKLOG: usize = 4;
 /// Largest problem document of an instance.
@@ -56,6 +58,21 @@ struct Routed {
 
 impl sealwire_http::net::Handler for Handler {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let allowed = &self.config.cors_origins;
+        let verdict = cors::judge(allowed, request.uri().path(), request.headers());
+        let answer = match verdict.preflight(request.method(), request.headers()) {
+            Some(answer) => {
+                discard(request.into_body());
+                answer
+            }
+            None => self.answer(request).await,
+        };
+        verdict.mark(answer)
+    }
+}
+
+impl Handler {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
         if request.method() == Method::GET && path == HEALTH_PATH {
             return text(StatusCode::OK, "ok\n");
@@ -70,7 +87,7 @@ impl sealwire_http::net::Handler for Handler {
         match (request.method(), path) {
             (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
             (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")).await,
-            (&Method::GET, "/v1/models") => {
+            (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
                 let list = model_list(labels.iter().map(String::as_str));
                 json(StatusCode::OK, list.to_string().into_bytes())
@@ -89,9 +106,7 @@ impl sealwire_http::net::Handler for Handler {
             }
         }
     }
-}
 
-impl Handler {
     pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
         Self {
             access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),

@@ -12,6 +12,7 @@
 
 #[cfg(feature = "cli")]
 pub mod args;
+mod cors;
 mod forward;
 mod handler;
 mod ledger;
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
 
+pub use cors::{Origin, OriginError};
+
 /// Settings of a relay.
 #[derive(Clone)]
 pub struct RelayConfig {
@@ -33,6 +36,8 @@ pub struct RelayConfig {
     pub instances: Vec<BaseUrl>,
     /// The keys that it accepts; none is asked for if there are none.
     pub api_keys: Vec<String>,
+    /// The origins of web pages that may use it; browsers are told nothing if there are none.
+    pub cors_origins: Vec<Origin>,
     /// Bounds.
     pub limits: RelayLimits,
 }
@@ -78,6 +83,7 @@ impl RelayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             instances,
             api_keys: Vec::new(),
+            cors_origins: Vec::new(),
             limits: RelayLimits::default(),
         }
     }

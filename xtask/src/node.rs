@@ -1,0 +1,129 @@
+//! Node and npm: the TypeScript package, and packages for tests.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use crate::env::{find_program, root};
+use crate::report::{Outcome, Report};
+use crate::run::{command, read, status};
+
+const TYPESCRIPT: &str = "clients/typescript";
+const OLDEST_NODE: u32 = 20;
+
+pub(crate) fn run() -> ExitCode {
+    let mut report = Report::new("cargo xtask typescript");
+    if prepare(&mut report) {
+        tests(&mut report);
+    }
+    report.finish()
+}
+
+/// The TypeScript package, built; whether it is.
+pub(crate) fn prepare(report: &mut Report) -> bool {
+    let mut ready = false;
+    report.step("TypeScript packages", || {
+        let outcome = packages(TYPESCRIPT);
+        ready = matches!(outcome, Outcome::Passed(_));
+        outcome
+    });
+    if ready {
+        report.step("TypeScript build", || {
+            let outcome = script("build");
+            ready = matches!(outcome, Outcome::Passed(_));
+            outcome
+        });
+    }
+    ready
+}
+
+pub(crate) fn tests(report: &mut Report) {
+    report.step("TypeScript tests", || script("test"));
+}
+
+fn script(name: &str) -> Outcome {
+    match npm(TYPESCRIPT, &["run", name]) {
+        Ok(command) => status(command),
+        Err(missing) => missing,
+    }
+}
+
+/// `npm ci` in a folder, if its lock file is not what was installed last.
+pub(crate) fn packages(folder: &str) -> Outcome {
+    let lock = format!("{folder}/package-lock.json");
+    if !root().join(folder).join("package.json").is_file() {
+        return Outcome::Missing(format!("{folder}/package.json"));
+    }
+    let install = match npm(folder, &["ci", "--no-audit", "--no-fund"]) {
+        Ok(command) => command,
+        Err(missing) => return missing,
+    };
+    let wanted = match fs::read_to_string(root().join(&lock)) {
+        Ok(wanted) => wanted,
+        Err(error) => return Outcome::Failed(format!("{lock}: {error}")),
+    };
+    // Goes with the packages if somebody removes them.
+    let stamp = root()
+        .join(folder)
+        .join("node_modules/.installed-package-lock.json");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Outcome::Passed("already installed".to_owned());
+    }
+    match status(install) {
+        Outcome::Passed(_) => match fs::write(&stamp, wanted) {
+            Ok(()) => Outcome::passed(),
+            Err(error) => Outcome::Failed(format!("{}: {error}", stamp.display())),
+        },
+        other => other,
+    }
+}
+
+/// `npm ARGS` in a folder; or what is missing for it.
+fn npm(folder: &str, args: &[&str]) -> Result<Command, Outcome> {
+    node()?;
+    let program = find_program("npm").ok_or_else(|| Outcome::Missing("npm".to_owned()))?;
+    let mut npm = command(program);
+    npm.current_dir(root().join(folder)).args(args);
+    Ok(npm)
+}
+
+/// The program `node`, if it is there and new enough.
+pub(crate) fn node() -> Result<PathBuf, Outcome> {
+    let wanted = || format!("node {OLDEST_NODE} or later");
+    let program = find_program("node").ok_or_else(|| Outcome::Missing(wanted()))?;
+    let mut ask = command(&program);
+    ask.arg("--version");
+    let version = read(ask).map_err(Outcome::Failed)?;
+    match major(&version) {
+        Some(major) if major >= OLDEST_NODE => Ok(program),
+        _ => Err(Outcome::Missing(format!(
+            "{} (found {})",
+            wanted(),
+            version.trim()
+        ))),
+    }
+}
+
+/// 20 of `v20.11.1`.
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn versions() {
+        assert_eq!(major("v20.11.1\n"), Some(20));
+        assert_eq!(major("v8.0.0"), Some(8));
+        assert_eq!(major("20"), None);
+        assert_eq!(major(""), None);
+    }
+}
