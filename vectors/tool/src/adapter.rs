@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -125,10 +125,13 @@ impl Adapter {
             Err(RecvTimeoutError::Timeout) => {
                 Err(format!("no answer within {} s", timeout.as_secs()))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(match self.child.wait() {
-                Ok(status) => format!("the adapter has ended: {status}"),
-                Err(error) => format!("the adapter has ended: {error}"),
-            }),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.input = None;
+                Err(match self.ended() {
+                    Some(status) => format!("the adapter has ended: {status}"),
+                    None => "the adapter has closed its output".to_owned(),
+                })
+            }
         };
         let answer = match sent {
             Err(error) if answer.is_ok() => {
@@ -142,6 +145,18 @@ impl Adapter {
             let _ = self.child.kill();
         }
         answer
+    }
+
+    /// The exit status of a program whose input has ended, if it takes the hint within a second.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        for _ in 0..50 {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     fn answer(&mut self, case: &Case) -> Result<Answer, String> {
@@ -209,13 +224,9 @@ impl Drop for Adapter {
     fn drop(&mut self) {
         // Its input ends, so it does; one that does not is stopped.
         self.input = None;
-        for _ in 0..50 {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        if self.ended().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
