@@ -17,15 +17,18 @@ mod rules;
 mod run;
 mod targets;
 mod test;
+mod vectors;
 
 use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test                everything that passes or fails: formatting, lints, builds, docs, tests,
+  test [--long]       everything that passes or fails: formatting, lints, builds, docs, tests,
                       house rules, examples, the clients in Python and TypeScript, interoperability, a browser;
                       ends with a table
+  vectors [--long]    the vectors alone: every implementation, accumulated digests, regeneration;
+                      with --long all 100,000 rounds everywhere
   proof               the mutation proof alone: each check off, and the vectors that notice
   rules               the house rules alone
   examples            runs every example
@@ -50,7 +53,8 @@ fn main() -> ExitCode {
     let command = args.next();
     let rest: Vec<String> = args.collect();
     let takes_arguments = matches!(command.as_deref(), Some("fuzz" | "bench" | "mutants"));
-    if !takes_arguments && !rest.is_empty() {
+    let long = matches!(command.as_deref(), Some("test" | "vectors")) && rest == ["--long"];
+    if !takes_arguments && !long && !rest.is_empty() {
         eprintln!("xtask: unexpected arguments: {}\n\n{HELP}", rest.join(" "));
         return ExitCode::from(2);
     }
@@ -59,7 +63,8 @@ fn main() -> ExitCode {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        Some("test") => test::run(),
+        Some("test") => test::run(long),
+        Some("vectors") => vectors::run(long),
         Some("proof") => mutation::run(),
         Some("mutants") => mutants::run(&rest),
         Some("rules") => rules::run(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo, cargo_locked, status, watch};
-use crate::{browser, examples, mutation, node, python, rules};
+use crate::{browser, examples, mutation, node, python, rules, vectors};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
 const CORE_FEATURES: [&[&str]; 3] = [
@@ -13,7 +13,7 @@ const CORE_FEATURES: [&[&str]; 3] = [
     &["--all-features"],
 ];
 
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(long: bool) -> ExitCode {
     let mut report = Report::new("cargo xtask test");
     report.step("format", || status(cargo(&["fmt", "--all", "--check"])));
     report.step("lints of the workspace", || {
@@ -49,13 +49,16 @@ pub(crate) fn run() -> ExitCode {
     if python_ready {
         python::client(&mut report);
     }
-    if node::prepare(&mut report) {
+    let typescript_ready = node::prepare(&mut report);
+    if typescript_ready {
         node::tests(&mut report);
     }
+    let mut totals = vectors::steps(&mut report, python_ready, typescript_ready, long);
     if python_ready {
-        python::interop(&mut report);
+        totals.cells = python::interop(&mut report);
     }
     browser::step(&mut report);
+    totals.step(&mut report);
     report.finish()
 }
 
