@@ -16,6 +16,7 @@ pub(crate) fn run() -> ExitCode {
         }
         status(cargo(&[
             "deny",
+            "--workspace",
             "--all-features",
             "check",
             "licenses",

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
+use sealwire::IdentityTrust;
 use sealwire::crypto::Secret;
-use sealwire::{IdentityTrust, rustcrypto};
 use sealwire_cli::demo_model::{self, DemoModelConfig};
+use sealwire_cli::provider::provider;
 use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, empty, full, next_data};
 use sealwire_instance::InstanceConfig;
 use sealwire_proxy::ProxyConfig;
@@ -57,7 +58,7 @@ async fn main() {
     .expect("a free port");
     let instance = sealwire_instance::start(
         InstanceConfig::new(url(model.address()), MODEL),
-        rustcrypto::provider(),
+        provider(),
         &Secret::new([1; 32]),
         client.clone(),
     )
@@ -72,7 +73,7 @@ async fn main() {
     let trust = IdentityTrust::pinned(&[instance.identity()]);
     let proxy = sealwire_proxy::start(
         ProxyConfig::new(url(relay.address()), trust),
-        rustcrypto::provider(),
+        provider(),
         client.clone(),
     )
     .await

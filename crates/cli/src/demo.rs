@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, StatusCode};
-use sealwire::{IdentityTrust, Suite, rustcrypto};
+use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::{USAGE_PATH, to_base64url};
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::demo_model::{self, DemoModelConfig};
+use crate::provider::provider;
 use crate::{identity_file, suites};
 use table::Table;
 use tap::{Seen, Tap};
@@ -95,7 +96,7 @@ pub async fn run(args: DemoArgs) -> Result<(), DemoError> {
 }
 
 async fn start(args: &DemoArgs, client: &HttpClient) -> Result<Stack, DemoError> {
-    let provider = rustcrypto::provider();
+    let provider = provider();
     let model = demo_model::start(DemoModelConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         model: MODEL.to_owned(),

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sealwire::{Suite, rustcrypto};
+use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
 use crate::identity_file::{self, IdentityFileError};
+use crate::provider::provider;
 use crate::suites;
 
 /// Where evidence for the identity key comes from.
@@ -91,7 +92,7 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     if args.evidence != Some(Evidence::None) {
         return Err(InstanceError::NoEvidence);
     }
-    let provider = rustcrypto::provider();
+    let provider = provider();
     let seed = match &args.identity_key {
         Some(path) => identity_file::load_or_make(path, &provider)?,
         None => identity_file::fresh(&provider)?,

@@ -1,9 +1,12 @@
 //! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
+//!
+//! All of them take the one crypto provider that [`provider`] chooses.
 
 pub mod demo;
 pub mod demo_model;
 pub mod identity_file;
 pub mod instance;
+pub mod provider;
 pub mod proxy;
 pub mod suites;
 pub mod vectors;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use sealwire::client::EarlyData;
-use sealwire::{IdentityTrust, Suite, rustcrypto};
+use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
@@ -13,6 +13,7 @@ use sealwire_http::net::{
 };
 use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
 
+use crate::provider::provider;
 use crate::suites;
 
 /// Whether requests leave before the instance has answered the handshake.
@@ -123,7 +124,7 @@ pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), 
     config.limits.request_bytes = args.max_request_bytes;
     config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
     let client = HttpClient::new(&ClientConfig::default());
-    let proxy = start(config, rustcrypto::provider(), client).await?;
+    let proxy = start(config, provider(), client).await?;
     announce(proxy.address());
     stop.await;
     proxy.shut_down(Duration::from_secs(10)).await;

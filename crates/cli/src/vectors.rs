@@ -192,7 +192,12 @@ fn implementations(args: &VerifyArgs) -> Result<Vec<Box<dyn Implementation>>, Ve
         let timeout = Duration::from_secs(args.timeout);
         return Ok(vec![Box::new(Adapter::start(command, timeout)?)]);
     }
-    let own: [Own; 1] = [own::rustcrypto()];
+    let provider = crate::provider::provider();
+    let own: [Own; 3] = [
+        own::rustcrypto(),
+        Own::without_coins("aws-lc-rs", provider),
+        Own::with_coins("aws-lc-rs with the KEMs of rustcrypto", provider),
+    ];
     Ok(own
         .into_iter()
         .map(|own| -> Box<dyn Implementation> { Box::new(own) })

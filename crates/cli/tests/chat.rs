@@ -187,7 +187,7 @@ async fn an_instance_that_restarts_is_found_again_with_its_new_bundle() {
         loop {
             let started = sealwire_instance::start(
                 config.clone(),
-                sealwire::rustcrypto::provider(),
+                sealwire_cli::provider::provider(),
                 &common::seed(1),
                 common::client(),
             )

@@ -12,7 +12,12 @@ use sealwire_vectors::verify::{self, Verdict};
 use serde_json::Value;
 
 fn providers() -> Vec<Own> {
-    vec![own::rustcrypto()]
+    let aws_lc = sealwire_aws_lc_rs::provider();
+    vec![
+        own::rustcrypto(),
+        Own::without_coins("aws-lc-rs", aws_lc),
+        Own::with_coins("aws-lc-rs with the KEMs of rustcrypto", aws_lc),
+    ]
 }
 
 fn folder() -> std::path::PathBuf {

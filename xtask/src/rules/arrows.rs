@@ -1,16 +1,20 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay -> http -> sealwire.
+//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay -> http -> sealwire, and
+//! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 7] = [
+const LAYERS: [(&str, u8); 10] = [
     ("sealwire", 0),
     ("sealwire-http", 1),
+    ("sealwire-provider-test", 1),
+    ("sealwire-aws-lc-rs", 2),
     ("sealwire-instance", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
-    ("sealwire-cli", 3),
+    ("sealwire-vectors", 3),
+    ("sealwire-cli", 4),
     ("xtask", 0),
 ];
 

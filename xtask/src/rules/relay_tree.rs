@@ -6,7 +6,7 @@ use crate::run::{cargo_locked, read};
 const RELAY: &str = "sealwire-relay";
 
 /// Packages that could open what the relay carries, and the libraries that hold such code.
-const FORBIDDEN: [&str; 15] = [
+const FORBIDDEN: [&str; 17] = [
     "ml-kem",
     "x-wing",
     "kem",
@@ -16,8 +16,10 @@ const FORBIDDEN: [&str; 15] = [
     "poly1305",
     "aead",
     "aes-gcm",
+    "sealwire-aws-lc-rs",
     "aws-lc-rs",
     "aws-lc-sys",
+    "aws-lc-fips-sys",
     "ring",
     "openssl-sys",
     "graviola",
@@ -89,12 +91,14 @@ mod tests {
 
     #[test]
     fn a_kem_an_aead_and_a_provider_are_not() {
-        let tree = "sealwire-relay v0.1.0 (/x)\t\nsealwire v0.1.0 (/y)\tdefault,rustcrypto,verify (*)\nml-kem v0.3.4\tzeroize\nchacha20 v0.10.2\t (*)";
+        let tree = "sealwire-relay v0.1.0 (/x)\t\nsealwire v0.1.0 (/y)\tdefault,rustcrypto,verify (*)\nml-kem v0.3.4\tzeroize\nchacha20 v0.10.2\t (*)\naws-lc-sys v0.47.0\t\nsealwire-aws-lc-rs v0.1.0 (/z)\t";
         assert_eq!(
             complaints(tree),
             [
+                "sealwire-relay depends on aws-lc-sys v0.47.0",
                 "sealwire-relay depends on chacha20 v0.10.2",
                 "sealwire-relay depends on ml-kem v0.3.4",
+                "sealwire-relay depends on sealwire-aws-lc-rs v0.1.0 (/z)",
                 "sealwire-relay turns on the feature rustcrypto of sealwire",
             ]
         );

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use sealwire::IdentityTrust;
 use sealwire::crypto::Secret;
-use sealwire::{IdentityTrust, rustcrypto};
 use sealwire_cli::demo_model::{self, DemoModelConfig};
+use sealwire_cli::provider::provider;
 use sealwire_http::net::{
     BaseUrl, Body, ClientConfig, Handler, HttpClient, Incoming, ReadError, Server, ServerLimits,
     empty, full, next_data, read_all,
@@ -53,7 +54,7 @@ pub(crate) async fn model() -> Server {
 }
 
 pub(crate) async fn instance(config: InstanceConfig, seed_byte: u8) -> Instance {
-    sealwire_instance::start(config, rustcrypto::provider(), &seed(seed_byte), client())
+    sealwire_instance::start(config, provider(), &seed(seed_byte), client())
         .await
         .expect("a free port")
 }
@@ -65,7 +66,7 @@ pub(crate) async fn relay(config: RelayConfig) -> Relay {
 }
 
 pub(crate) async fn proxy(config: ProxyConfig) -> Server {
-    sealwire_proxy::start(config, rustcrypto::provider(), client())
+    sealwire_proxy::start(config, provider(), client())
         .await
         .expect("a free port")
 }
