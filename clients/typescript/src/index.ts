@@ -1,0 +1,24 @@
+/** sealwire/1: clients and instances, without any Node API. */
+export { concat, fromBase64url, fromHex, randomBytes, toBase64url, toHex } from './bytes.js';
+export * from './bhttp.js';
+export * from './bundle.js';
+export * from './carriage.js';
+export * from './client.js';
+export * from './context.js';
+export { ed25519PublicKey, signEd25519, verifyEd25519 } from './ed25519.js';
+export * from './errors.js';
+export * from './inner.js';
+export * from './instance.js';
+export { DEFAULT_LIMITS, type HalfLimits } from './limits.js';
+export * from './opener.js';
+export * from './outer.js';
+export * from './padding.js';
+export { frameNonce, nextSecret, trafficKeys } from './ratchet.js';
+export * from './receipt.js';
+export * from './schedule.js';
+export * from './sealer.js';
+export { SUITE_MLKEM768, SUITE_XWING, suiteOf, type KemKey, type Suite } from './suites.js';
+export * from './answer.js';
+export * from './fetch.js';
+export * from './streams.js';
+export * from './transport.js';

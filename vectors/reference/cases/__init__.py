@@ -1,0 +1,1 @@
+"""Generators of the cases: each module makes the cases of one file of `v1`."""
