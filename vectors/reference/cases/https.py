@@ -241,6 +241,7 @@ def inner_requests():
     for name, comment, fields in (
             ("missing", "no sealwire-time", [(b"accept", b"x")]), ("twice", "sealwire-time twice, the same", TIME + TIME),
             ("empty", "an empty time", [(b"sealwire-time", b"")]), ("sign", "a sign", [(b"sealwire-time", b"+%d" % NOW)]),
+            ("fraction", "a fraction", [(b"sealwire-time", b"%d.0" % NOW)]),
             ("negative", "a negative number", [(b"sealwire-time", b"-5")]),
             ("milliseconds", "in milliseconds", [(b"sealwire-time", b"%d" % (NOW * 1000))]),
             ("wraps", "a time that is right modulo 2^64", [(b"sealwire-time", b"%d" % (NOW + 2**64))])):
