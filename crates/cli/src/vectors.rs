@@ -11,7 +11,7 @@ use sealwire_vectors::case::{Case, LoadError, Suite};
 use sealwire_vectors::explain::explain;
 use sealwire_vectors::implementation::Implementation;
 use sealwire_vectors::own::{self, Own};
-use sealwire_vectors::report::{Accumulated, Report};
+use sealwire_vectors::report::{Accumulated, Report, plain};
 use sealwire_vectors::{serve, verify};
 
 /// Arguments of `sealwire vectors`.
@@ -174,7 +174,11 @@ fn list(args: &CasesArgs, json: bool) -> Result<(), VectorsError> {
             let expects = case.error().unwrap_or("ok");
             text.push_str(&format!(
                 "{:<44} {:<16} {:<6} {:<20} {}",
-                case.id, case.kind, case.spec, expects, case.comment
+                plain(&case.id),
+                plain(&case.kind),
+                plain(&case.spec),
+                plain(expects),
+                plain(&case.comment)
             ));
         }
         text.push('\n');
@@ -215,10 +219,12 @@ fn verify_all(args: &VerifyArgs) -> Result<(), VectorsError> {
             .collect();
         let accumulated = args
             .accumulate
-            .and_then(|rounds| accumulate(&mut *implementation, &suite, rounds));
+            .map(|rounds| accumulate(&mut *implementation, &suite, rounds));
+        let skipped = accumulated == Some(Accumulated::NotOffered);
         let report = Report::new(implementation.about(), &checked, accumulated);
         print(&report.to_text())?;
-        success &= report.is_success() && !(args.no_skips && report.counts().skipped > 0);
+        let skipped = skipped || report.counts().skipped > 0;
+        success &= report.is_success() && !(args.no_skips && skipped);
         json.push(report.to_json());
         junit.push(report.to_junit());
     }
@@ -236,15 +242,16 @@ fn verify_all(args: &VerifyArgs) -> Result<(), VectorsError> {
     }
 }
 
-/// Asks for no more rounds than the implementation wants. `None` if it has no accumulated mode.
-fn accumulate(
-    implementation: &mut dyn Implementation,
-    suite: &Suite,
-    rounds: u32,
-) -> Option<Accumulated> {
-    let most = implementation.about().accumulate?;
+/// Asks for no more rounds than the implementation wants.
+fn accumulate(implementation: &mut dyn Implementation, suite: &Suite, rounds: u32) -> Accumulated {
+    let Some(most) = implementation.about().accumulate else {
+        return Accumulated::NotOffered;
+    };
     let rounds = rounds.min(most);
-    Some((rounds, verify::accumulated(implementation, suite, rounds)))
+    match verify::accumulated(implementation, suite, rounds) {
+        Ok(milestones) => Accumulated::Agreed { rounds, milestones },
+        Err(why) => Accumulated::Failed(why),
+    }
 }
 
 /// One document from several.

@@ -129,6 +129,51 @@ fn broken_adapters_are_failures_and_end() {
 }
 
 #[test]
+fn an_adapter_that_does_not_read_is_stopped_in_time() {
+    let dir = scratch("large");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let long = "00".repeat(200_000);
+    let case = format!(
+        r#"{{"version":1,"cases":[{{"id":"long","kind":"context","spec":"4","comment":"","flags":["context-size"],
+        "in":{{"context":"{long}"}},"expect":{{"error":"bad-context","released":0,"released_sha256":""}}}}]}}"#
+    );
+    fs::write(dir.join("large.json"), case).unwrap();
+    let hello = r#"{"name":"n","version":"1","kinds":["context"],"capabilities":[]}"#;
+    let script = dir.join("adapter.sh");
+    fs::write(&script, format!("echo '{hello}'\nexec sleep 60\n")).unwrap();
+    let output = vectors(&[
+        "verify",
+        "--timeout",
+        "1",
+        "--accumulate",
+        "100",
+        "--dir",
+        dir.to_str().unwrap(),
+        "--adapter",
+        &format!("sh {}", script.display()),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let out = text(&output.stdout);
+    assert!(out.contains("no answer within 1 s"), "{out}");
+    assert!(out.contains("accumulated: skipped"), "{out}");
+}
+
+#[test]
+fn one_case_that_an_adapter_dies_of_is_one_failure() {
+    // Ends where it reads this id, and is started again.
+    let adapter = filtered("sed -u /frames-padding-first/q");
+    let output = vectors(&["verify", "--id", "frames-padding", "--adapter", &adapter]);
+    assert_eq!(output.status.code(), Some(1));
+    let out = text(&output.stdout);
+    let failed = out
+        .lines()
+        .filter(|line| line.starts_with("FAILED  "))
+        .count();
+    assert_eq!(failed, 1, "{out}");
+}
+
+#[test]
 fn a_case_is_explained_with_its_section() {
     let output = vectors(&["explain", "frames-padding-first"]);
     let out = text(&output.stdout);

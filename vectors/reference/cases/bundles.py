@@ -239,6 +239,7 @@ def policies(s):
     bad("policy-suite", "suite 1, policy lists only suite 2", "policy-suite", suites=[2])
     bad("policy-suite-2", "suite 2, policy lists only suite 1", "policy-suite", suites=[1], bundle={"suite": 2})
     bad("policy-label", "another label wanted", "label-mismatch", label=b"demo/model-2".hex())
+    bad("policy-label-case", "the label wanted differs in case: bytes are compared", "label-mismatch", label=LABEL.upper().hex())
     bad("policy-label-prefix", "the label wanted is longer by a byte", "label-mismatch", label=(LABEL + b" ").hex())
     bad("policy-label-normal-form", "composed label, decomposed label wanted: bytes are compared", "label-mismatch",
         label="mode\u0300le".encode().hex(), bundle={"label": "mod\u00e8le".encode()})

@@ -55,6 +55,7 @@ def make():
 
     cut = "truncation"
     ins("nothing", cut, "the transport ends at once", [], "truncated")
+    ins("context-length-cut", cut, "the transport ends within the length of the context", [b"\0"], "truncated")
     ins("context-cut", cut, "the context lacks its last byte", [head[:2 + len(a.scene.context) - 1]], "truncated")
     ins("h1-cut", cut, "H1 lacks its last byte", [head[:-1]], "truncated")
     ins("no-frames", cut, "the transport ends after H1", [head], "truncated")
@@ -70,6 +71,8 @@ def make():
 
     size = "message-size"
     inm("first-short", cut, "the first message lacks its last byte; the frames follow", [head[:-1], *c2s], "truncated")
+    inm("first-in-two", cut, "the first message is one byte, the second has the rest", [head[:1], head[1:], *c2s], "truncated")
+    inm("first-empty", cut, "the first message is empty", [b"", head, *c2s], "truncated")
     inm("first-long", "trailing", "one byte after H1", [head + b"\0", *c2s], "trailing-data")
     inm("two-frames", size, "two frames in one message", [head, c2s[0], c2s[1] + c2s[2], c2s[3]], "bad-frame-length")
     inm("empty", size, "an empty message", [head, c2s[0], b"", *c2s[1:]], "bad-frame-length")

@@ -74,6 +74,10 @@ def good(c, s):
     f = s.forge()
     s.add("error-unknown-code", "6.6", "ERROR with a code that is not in the table; the event carries it as received",
           [f.sealed(ERROR, b"\x03\xe7")])
+    f = s.forge()
+    s.add("error-byte-order-mark", "6.6", "ERROR whose message begins with U+FEFF, which stays", [f.sealed(ERROR, b"\0\1\xef\xbb\xbfx")])
+    f = s.forge()
+    s.add("error-replacement-character", "6.6", "ERROR whose message holds U+FFFD, a character like others", [f.sealed(ERROR, b"\0\1a\xef\xbf\xbdb")])
     f = c.forge()
     c.add("error-c2s", "6.3", "ERROR ends c2s too", datas(f, 1) + [f.sealed(ERROR, b"\0\2")])
     f = c.forge()

@@ -3,6 +3,7 @@ import hashlib
 
 from kyber_py.ml_kem import ML_KEM_768
 from sealwire_ref import kem, schedule
+from sealwire_ref.handshake import Client
 from sealwire_ref.wire import hkdf_expand, hkdf_extract, lp, sha256, u
 
 from .bundles import X_LOW
@@ -38,6 +39,8 @@ def positives(s, a, b):
        seen=[flip(a.h1, -1)])
     ok("filter-fills", "the H1 whose entry fills a filter of 2 is still accepted", a, h1=a.h1, seen=[other.h1],
        params={"filter_capacity": 2})
+    twin = Client(a.bundle, a.context, other.coins["client_seed"], a.coins["encaps_s"])
+    ok("same-ct-s-seen", "another H1 with the same ct_s came before: the filter is over all of H1", a, h1=a.h1, seen=[twin.h1])
     single = Scene(1, flags=1, name="single")
     ok("single-use-bad-confirm-seen", "an H1 with a wrong confirm1 does not take a single-use key", single, h1=single.h1,
        seen=[flip(Scene(1, flags=1, name="single", client="other client").h1, -1)])
@@ -127,6 +130,8 @@ def contexts(bad, a, b, h1):
     """The context changed in each item."""
     bad("context-malformed", "truncation", "the context beside a good H1 lacks its last byte", h1, "bad-context", context=a.context[:-1])
     wrong = a.beside(make_context(label=b"demo/model-2"))
+    upper = Scene(1).beside(make_context(label=LABEL.upper()))
+    bad("context-label-case", "label-mismatch", "the context's label differs from the bundle's in case", upper.h1, "label-mismatch", scene=upper)
     bad("context-label", "label-mismatch", "the context's label is not the bundle's; confirm1 fits it", wrong.rebuild_h1(), "label-mismatch", scene=wrong)
     wrong = b.beside(make_context(label=LABEL + b"/"))
     bad("suite2-context-label", "label-mismatch", "suite 2, the context's label is longer than the bundle's by a byte", wrong.rebuild_h1(),
@@ -143,6 +148,9 @@ def confirms(bad, a, b, h1, at, other):
         b.rebuild_h1(ct_s=flip(b.h1[22:22 + b.ct], 500)), fail, scene=b)
     bad("suite2-ct-x-top-bit", "confirm", "suite 2, the unused top bit of ct_X is set: the combiner hashes it", flip(b.h1, 22 + 1120 - 1, 0x80), fail, scene=b)
     bad("confirm1-wrong", "confirm", "one bit of confirm1 is wrong", flip(h1, -1, 0x80), fail)
+    for n in (0, 15, 30):
+        bad(f"confirm1-byte-{n}", "confirm", f"one bit of byte {n} of confirm1 is wrong", flip(h1, n - 32), fail)
+        bad(f"suite2-confirm1-byte-{n}", "confirm", f"suite 2, one bit of byte {n} of confirm1 is wrong", flip(b.h1, n - 32), fail, scene=b)
     bad("client-key-swapped", bound, "ek_c is another client's", h1[:at] + other.h1[at:-32] + h1[-32:], fail)
     bad("ct-s-swapped", bound, "ct_s is another client's", h1[:22] + other.h1[22:at] + h1[at:], fail)
     bad("suite2-client-key-pk-x", bound, "suite 2, the X25519 key in ek_c was changed on the way", flip(b.h1, -40), fail, scene=b)
@@ -200,6 +208,9 @@ def client_faults(s, a, b):
     fail = "confirm-failed"
     bad("ct-c-wrong", "confirm", "one bit of ct_c is wrong: implicit rejection", flip(h2, 700), fail)
     bad("confirm2-wrong", "confirm", "one bit of confirm2 is wrong", flip(h2, -32), fail)
+    for n in (1, 16, 31):
+        bad(f"confirm2-byte-{n}", "confirm", f"one bit of byte {n} of confirm2 is wrong", flip(h2, n - 32), fail)
+        bad(f"suite2-confirm2-byte-{n}", "confirm", f"suite 2, one bit of byte {n} of confirm2 is wrong", flip(b.h2, n - 32), fail, scene=b)
     bad("suite2-ct-c-x-wrong", "confirm", "suite 2, one bit of ct_X is wrong", flip(b.h2, 2 + 1100), fail, scene=b)
     bad("confirm2-is-confirm1", "reflection", "confirm1 sent back as confirm2", h2[:-32] + a.h1[-32:], fail)
     bad("h2-of-other-handshake", "transcript", "H2 of another client's handshake with this key", other.h2, fail)

@@ -77,6 +77,9 @@ def responses():
     case("key-unknown-404", "status 404, as discovery answers", 404, problem, document("key-unknown"), "key-unknown")
     case("bundle-beside-other-code", "a bundle beside another code does not count", 503, problem, document("busy", bundle=b64.encode(bundle[:64])), "busy",
          want={"bundle": None})
+    for code in ("gone", "refused", "replayed", "internal"):
+        case(f"bundle-beside-{code}", "a bundle beside another code does not count", 409, problem, document(code, bundle=b64.encode(bundle[:64])), code,
+             want={"bundle": None})
     case("status-200-problem", "the status of a problem document is not looked at", 200, problem, document("busy"), "busy")
     for name, value in (("padded", b64.encode(bundle[:31]) + "=="), ("other-alphabet", "+/+/")):
         case(f"key-unknown-bundle-{name}", "a bundle that is not base64url is dropped", 409, problem, document("key-unknown", bundle=value),
@@ -94,6 +97,7 @@ def queries():
     case("label", "the label alone", "label=demo", want={"label": "demo", "single_use": False, "suite": None})
     case("all", "all three, and one that is not known", "suite=2&x=1&single_use=true&label=demo%2Fmodel-1&x=2",
          want={"label": "demo/model-1", "single_use": True, "suite": 2})
+    case("byte-order-mark", "U+FEFF is a character of the label like others", "label=%EF%BB%BFm", want={"label": "\ufeffm"})
     case("plus", "a plus stands for itself", "label=a+b%20c%2B", want={"label": "a+b c+"})
     case("utf8", "UTF-8 in percent encoding, digits in both cases", "label=%e6%a8%A1%E5%9E%8B", want={"label": "模型"})
     case("equals", "an equals sign within the value", "label=a=b", want={"label": "a=b"})
@@ -153,6 +157,11 @@ def message(fields=TIME, content=JSON_BODY, method=POST, path=CHAT, tail=None):
     return bhttp.request_head(method, path, fields) + (bhttp.prefixed(content) if content else b"") + (b"\0\0" if tail is None else tail)
 
 
+def eight(n):
+    """A length in eight bytes (RFC 9000 section 16)."""
+    return (0xC0 << 56 | n).to_bytes(8)
+
+
 def inner_requests():
     s = Collector("inner-request")
 
@@ -169,6 +178,12 @@ def inner_requests():
     case("pieces", "content in three pieces, lengths in longer forms than needed", bhttp.request_head(POST, CHAT, TIME)
          + bhttp.prefixed(JSON_BODY[:5]) + b"\x40\x07" + JSON_BODY[5:12] + b"\x80\0\0" + bytes([len(JSON_BODY) - 12]) + JSON_BODY[12:] + b"\0\0",
          want={"content": JSON_BODY.hex()})
+    case("lengths-in-eight-bytes", "every length in its longest form", b"\x02" + b"".join(eight(len(x)) + x for x in (POST, b"https", b"", CHAT))
+         + b"".join(eight(len(x)) + x for pair in TIME for x in pair) + eight(0) + eight(len(JSON_BODY)) + JSON_BODY + eight(0) + eight(0),
+         want={"content": JSON_BODY.hex()})
+    case("ends-in-two-bytes", "the ends of fields, content and trailers as zero in two bytes", bhttp.request_head(POST, CHAT, TIME)[:-1] + b"\x40\0"
+         + bhttp.prefixed(JSON_BODY) + b"\x40\0" + b"\x40\0", want={"content": JSON_BODY.hex()})
+    case("field-token", "a field name of every other character of a token", message(TIME + [(b"!#$%&'*+-.^_`|~09az", b"x")]))
     case("get", "GET without content, ended before its empty content", bhttp.request_head(b"GET", b"/v1/models?limit=5&x=%2F", TIME),
          want={"path": "/v1/models?limit=5&x=%2F"})
     case("ended-before-trailers", "a message that ends before its empty trailer section", message(tail=b"\0"))
@@ -195,6 +210,7 @@ def inner_requests():
     bad("cut-content", cut, "ends within the content", head + bhttp.prefixed(JSON_BODY)[:-4])
     bad("cut-content-end", cut, "ends before the terminator of a content that is not empty", head + bhttp.prefixed(JSON_BODY))
     bad("cut-trailers", cut, "ends within the trailers", message(tail=b"\0\x06accept"))
+    bad("cut-trailer-line", cut, "ends behind a whole trailer line", message(tail=b"\0\x06accept\x01x"))
     bad("behind-the-end", "trailing", "a byte that is not zero behind the end", message(tail=b"\0\0\0\x01"))
     framing = "inner-framing"
     for n, what in ((0, "a request of known length"), (1, "a response of known length"), (3, "a response")):
@@ -208,11 +224,17 @@ def inner_requests():
     bad("path-space", control, "a space in the path", message(path=b"/v1/a b"))
     bad("path-not-ascii", control, "a byte beyond ASCII in the path", message(path="/v1/modèles".encode()))
     bad("path-query-not-ascii", control, "a byte beyond ASCII in the query", message(path=b"/v1/models?x=\xff"))
+    bad("path-del", control, "0x7F in the path", message(path=b"/v1/a\x7f"))
+    bad("method-not-ascii", control, "a method beyond ASCII", message(method=b"P\xc3\x96ST"))
     bad("path-line-feed", control, "a line feed in the path", message(path=b"/v1/a\nHost: x"))
     field = "inner-field"
     bad("field-upper", field, "a field name in upper case", message(TIME + [(b"Accept", b"x")]))
     bad("field-crlf", field, "CR LF in a field value", message(TIME + [(b"accept", b"a\r\nx: y")]))
     bad("field-nul", field, "NUL in a field value", message(TIME + [(b"accept", b"a\0")]))
+    bad("field-del", field, "0x7F in a field value", message(TIME + [(b"accept", b"a\x7f")]))
+    bad("field-unit-separator", field, "0x1F in a field value", message(TIME + [(b"accept", b"\x1fa")]))
+    bad("field-name-not-ascii", field, "a field name beyond ASCII", message(TIME + [("é".encode(), b"x")]))
+    bad("trailer-del", field, "0x7F in a trailer's value", message(tail=b"\0" + bhttp.field_section([(b"x", b"\x7f")])))
     bad("trailer-upper", field, "a trailer name in upper case", message(tail=b"\0" + bhttp.field_section([(b"X", b"")])))
     bounds = "inner-bounds"
     case("head-within-bound", "a head of less than 200 bytes under a bound of 200", message(TIME + [(b"x", b"a" * 100)]), params={"max_head": 200})
@@ -304,6 +326,9 @@ def inner_responses():
     case("no-content", "status 204, ended behind its head", bhttp.response_head(204, ()), want={"content": ""})
     case("refusal-before-request", "a refusal before the request's end is none of A-5's answers", answer(413), sent=False, want={"status": 413})
     case("other-fields", "fields that an instance does not send are taken", answer(fields=fields + [(b"set-cookie", b"a=b")]))
+    case("status-in-eight-bytes", "every number in its longest form", b"\x03" + eight(200) + b"".join(eight(len(x)) + x for pair in fields for x in pair)
+         + eight(0) + eight(2) + b"{}" + eight(0) + eight(0), want={"status": 200, "content": b"{}".hex()})
+    case("field-token", "a field name of every other character of a token", answer(fields=[(b"!#$%&'*+-.^_`|~09az", b"x")]))
     control = "inner-control"
     bad("status-100", control, "an informational response first", bhttp.response_head(100, ()) + bhttp.varint(200) + b"\0\0\0")
     bad("status-199", control, "status 199", answer(199))
@@ -316,10 +341,13 @@ def inner_responses():
     bad("empty", cut, "an empty half", b"")
     bad("cut-content", cut, "ends within the content", bhttp.response_head(200, ()) + b"\x05abc")
     bad("cut-content-end", cut, "ends before the terminator of a content that is not empty", answer(tail=b""))
+    bad("cut-trailer-line", cut, "ends behind a whole trailer line", answer(tail=b"\0\x01x\x01y"))
+    bad("cut-status", cut, "ends within the status", b"\x03\x40")
     bad("behind-the-end", "trailing", "a byte that is not zero behind the end", answer(tail=b"\0\0\x05"))
     bad("second-message", "trailing", "a second message behind the first", answer() + answer())
     field = "inner-field"
     bad("field-upper", field, "a field name in upper case", answer(fields=[(b"Content-Type", b"x")]))
+    bad("field-del", field, "0x7F in a field value", answer(fields=[(b"retry-after", b"\x7f")]))
     bad("field-crlf", field, "CR LF in a field value", answer(fields=[(b"retry-after", b"1\r\nset-cookie: a=b")]))
     bad("head-beyond-bound", "inner-bounds", "a field of 300 bytes under a bound of 200", answer(fields=[(b"x", b"a" * 300)]), params={"max_head": 200})
     bad("fields-beyond-bound", "inner-bounds", "three fields under a bound of two", answer(fields=fields + [(b"x", b"")]), params={"max_fields": 2})

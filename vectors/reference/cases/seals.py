@@ -21,6 +21,8 @@ def make():
         suite.add(name, spec, comment, given, error=error, flags=flags, params=params)
 
     case("data-final", "6.1", "DATA and FINAL", "c2s", [data("alpha"), final])
+    case("empty-reset", "6.3", "max_empty 2: content between starts a new count of empty frames", "c2s",
+         [data(""), data(""), data("x"), data(""), data(""), final], max_empty=2)
     case("every-op-c2s", "6.1", "every inner type of c2s but ERROR", "c2s", [data("early"), {"op": "pad", "zeros": 3}, switch, data("late"), update,
          {"op": "final", "content": b"end".hex()}])
     case("every-op-s2c", "6.1", "every frame of s2c", "s2c", [public("01ff"), update, data("a"), {"op": "pad", "zeros": 0},

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -15,6 +15,12 @@ use crate::implementation::{About, Answer, Implementation};
 pub const PROTOCOL: u64 = 1;
 /// Longest line that an adapter may send.
 const MAX_LINE: u64 = 64 << 20;
+/// How often an adapter that fails is started again, so that one case that it dies of is one failure.
+const RESTARTS: u32 = 10;
+
+fn hello() -> Value {
+    json!({"op": "hello", "protocol": PROTOCOL})
+}
 
 /// Why an adapter cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +45,18 @@ pub enum AdapterError {
 /// A running adapter.
 pub struct Adapter {
     about: About,
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<String>,
+    words: Vec<String>,
+    running: Option<Running>,
+    /// How often it may still be started again.
+    restarts: u32,
     timeout: Duration,
+}
+
+/// The program, and threads that keep a full pipe from holding the host up.
+struct Running {
+    child: Child,
+    questions: Option<Sender<String>>,
+    lines: Receiver<String>,
 }
 
 impl Adapter {
@@ -52,45 +66,18 @@ impl Adapter {
     /// [`AdapterError`].
     pub fn start(command_line: &str, timeout: Duration) -> Result<Self, AdapterError> {
         let words = shlex::split(command_line).unwrap_or_default();
-        let Some((program, arguments)) = words.split_first() else {
+        if words.is_empty() {
             return Err(AdapterError::CommandLine(command_line.to_owned()));
-        };
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|source| AdapterError::Start {
-                program: program.clone(),
-                source,
-            })?;
-        let (sender, lines) = channel();
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || {
-                let mut output = BufReader::new(output);
-                loop {
-                    let mut line = Vec::new();
-                    let mut bounded = std::io::Read::take(&mut output, MAX_LINE);
-                    match bounded.read_until(b'\n', &mut line) {
-                        Ok(0) | Err(_) => return,
-                        Ok(_) => {}
-                    }
-                    let line = String::from_utf8_lossy(&line).into_owned();
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
         }
         let mut adapter = Self {
             about: About::default(),
-            input: child.stdin.take(),
-            child,
-            lines,
+            running: Some(Running::start(&words)?),
+            words,
+            restarts: RESTARTS,
             timeout,
         };
         let hello = adapter
-            .ask(&json!({"op": "hello", "protocol": PROTOCOL}), timeout)
+            .ask(&hello(), timeout)
             .map_err(AdapterError::Protocol)?;
         let texts = |name: &str| -> Option<Vec<String>> {
             let list = hello.get(name)?.as_array()?.iter();
@@ -112,51 +99,28 @@ impl Adapter {
         Ok(adapter)
     }
 
-    /// One line there, one line back.
+    /// One line there, one line back. A program that fails at that is stopped: lines and questions could be out of step.
     fn ask(&mut self, question: &Value, timeout: Duration) -> Result<Value, String> {
-        let input = self.input.as_mut().ok_or("the adapter has ended")?;
-        let line = format!("{question}\n");
-        let sent = input
-            .write_all(line.as_bytes())
-            .and_then(|()| input.flush());
-        let answer = match self.lines.recv_timeout(timeout) {
-            Ok(line) => serde_json::from_str(&line)
-                .map_err(|error| format!("a line that is no JSON ({error}): {}", start(&line))),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(format!("no answer within {} s", timeout.as_secs()))
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                self.input = None;
-                Err(match self.ended() {
-                    Some(status) => format!("the adapter has ended: {status}"),
-                    None => "the adapter has closed its output".to_owned(),
-                })
-            }
-        };
-        let answer = match sent {
-            Err(error) if answer.is_ok() => {
-                Err(format!("the adapter takes no more lines: {error}"))
-            }
-            _ => answer,
-        };
+        let running = self.running.as_mut().ok_or("the adapter has ended")?;
+        let answer = running.ask(question, timeout);
         if answer.is_err() {
-            // Lines and questions may be out of step from here on.
-            self.input = None;
-            let _ = self.child.kill();
+            self.running = None;
         }
         answer
     }
 
-    /// The exit status of a program whose input has ended, if it takes the hint within a second.
-    fn ended(&mut self) -> Option<ExitStatus> {
-        for _ in 0..50 {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
-                Err(_) => return None,
-            }
+    /// Starts a program that was stopped, a few times.
+    fn revive(&mut self) -> Result<(), String> {
+        if self.running.is_some() {
+            return Ok(());
         }
-        None
+        if self.restarts == 0 {
+            return Err(format!("the adapter has ended {} times", RESTARTS + 1));
+        }
+        self.restarts -= 1;
+        self.running = Some(Running::start(&self.words).map_err(|error| error.to_string())?);
+        let timeout = self.timeout;
+        self.ask(&hello(), timeout).map(drop)
     }
 
     fn answer(&mut self, case: &Case) -> Result<Answer, String> {
@@ -167,9 +131,10 @@ impl Adapter {
                 value => value.clone(),
             };
         }
+        self.revive()?;
         let answer = self.ask(&question, self.timeout)?;
         if answer["id"].as_str() != Some(&case.id) {
-            self.input = None;
+            self.running = None;
             return Err(format!("an answer to {} instead", answer["id"]));
         }
         if let Some(capability) = answer["skip"].as_str() {
@@ -205,6 +170,7 @@ impl Implementation for Adapter {
         let timeout = self
             .timeout
             .saturating_add(Duration::from_millis(200) * rounds);
+        self.revive()?;
         let answer = self.ask(&json!({"op": "accumulate", "rounds": rounds}), timeout)?;
         let digests = answer["digests"]
             .as_object()
@@ -220,10 +186,95 @@ impl Implementation for Adapter {
     }
 }
 
-impl Drop for Adapter {
+impl Running {
+    fn start(words: &[String]) -> Result<Self, AdapterError> {
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| AdapterError::CommandLine(String::new()))?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| AdapterError::Start {
+                program: program.clone(),
+                source,
+            })?;
+        let (line_sender, lines) = channel();
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || read_lines(output, &line_sender));
+        }
+        let (questions, asked) = channel::<String>();
+        if let Some(mut input) = child.stdin.take() {
+            // Ends with the sender, or when the program takes no more.
+            std::thread::spawn(move || {
+                for question in asked {
+                    let sent = input.write_all(question.as_bytes());
+                    if sent.and_then(|()| input.flush()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Self {
+            child,
+            questions: Some(questions),
+            lines,
+        })
+    }
+
+    fn ask(&mut self, question: &Value, timeout: Duration) -> Result<Value, String> {
+        // A program that is gone shows at its output.
+        let _ = self
+            .questions
+            .as_ref()
+            .map(|questions| questions.send(format!("{question}\n")));
+        match self.lines.recv_timeout(timeout) {
+            Ok(line) => serde_json::from_str(&line)
+                .map_err(|error| format!("a line that is no JSON ({error}): {}", start(&line))),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(format!("no answer within {} s", timeout.as_secs()))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(match self.ended() {
+                Some(status) => format!("the adapter has ended: {status}"),
+                None => "the adapter has closed its output".to_owned(),
+            }),
+        }
+    }
+
+    /// The exit status of a program whose input has ended, if it takes the hint within a second.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.questions = None;
+        for _ in 0..50 {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Sends each line on, as far as [`MAX_LINE`].
+fn read_lines(output: ChildStdout, lines: &Sender<String>) {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = std::io::Read::take(&mut output, MAX_LINE);
+        match bounded.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if lines.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        // Its input ends, so it does; one that does not is stopped.
-        self.input = None;
         if self.ended().is_none() {
             let _ = self.child.kill();
             let _ = self.child.wait();

@@ -15,8 +15,21 @@ pub struct Report<'a> {
     accumulated: Option<Accumulated>,
 }
 
-/// How the accumulated mode went: rounds asked for, and milestones that agreed or the first difference.
-pub type Accumulated = (u32, Result<usize, String>);
+/// How the accumulated mode went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accumulated {
+    /// The implementation has no such mode.
+    NotOffered,
+    /// So many rounds (perhaps fewer than asked for), and milestones that agreed.
+    Agreed {
+        /// Rounds that were run.
+        rounds: u32,
+        /// Digests that were compared.
+        milestones: usize,
+    },
+    /// The first difference.
+    Failed(String),
+}
 
 /// Numbers of cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,9 +85,9 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn is_success(&self) -> bool {
         let counts = self.counts();
-        let accumulated = !matches!(self.accumulated, Some((_, Err(_))));
-        let something = counts.passed > 0 || matches!(self.accumulated, Some((_, Ok(_))));
-        counts.failed == 0 && accumulated && something
+        let failed = matches!(self.accumulated, Some(Accumulated::Failed(_)));
+        let agreed = matches!(self.accumulated, Some(Accumulated::Agreed { .. }));
+        counts.failed == 0 && !failed && (counts.passed > 0 || agreed)
     }
 
     fn by_kind(&self) -> Vec<(&'a str, Counts)> {
@@ -107,12 +120,22 @@ impl<'a> Report<'a> {
     /// Failures, one line each, then a table by kind and one closing line.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("{} {}\n", self.about.name, self.about.version);
+        let mut text = format!(
+            "{} {}\n",
+            plain(&self.about.name),
+            plain(&self.about.version)
+        );
         // Writing to a String cannot fail.
         for checked in self.checked {
             if let Verdict::Failed(why) = &checked.verdict {
                 let case = checked.case;
-                let _ = writeln!(text, "FAILED  {} (section {}): {why}", case.id, case.spec);
+                let _ = writeln!(
+                    text,
+                    "FAILED  {} (section {}): {}",
+                    plain(&case.id),
+                    plain(&case.spec),
+                    plain(why)
+                );
             }
         }
         let _ = writeln!(
@@ -135,17 +158,20 @@ impl<'a> Report<'a> {
             );
         }
         for (capability, count) in self.skips() {
-            let _ = writeln!(text, "skipped for want of {capability}: {count}");
+            let _ = writeln!(text, "skipped for want of {}: {count}", plain(capability));
         }
         match &self.accumulated {
-            Some((rounds, Ok(milestones))) => {
+            Some(Accumulated::Agreed { rounds, milestones }) => {
                 let _ = writeln!(
                     text,
                     "accumulated: {rounds} rounds, {milestones} milestones agree"
                 );
             }
-            Some((_, Err(why))) => {
-                let _ = writeln!(text, "FAILED  accumulated: {why}");
+            Some(Accumulated::NotOffered) => {
+                text.push_str("accumulated: skipped, the implementation does not offer it\n");
+            }
+            Some(Accumulated::Failed(why)) => {
+                let _ = writeln!(text, "FAILED  accumulated: {}", plain(why));
             }
             None => {}
         }
@@ -208,11 +234,13 @@ impl<'a> Report<'a> {
             "skipped_by_capability": self.skips(),
             "results": results,
         });
-        if let Some((rounds, outcome)) = &self.accumulated {
-            report["accumulated"] = match outcome {
-                Ok(milestones) => json!({"rounds": rounds, "milestones": milestones}),
-                Err(why) => json!({"rounds": rounds, "reason": why}),
-            };
+        match &self.accumulated {
+            Some(Accumulated::Agreed { rounds, milestones }) => {
+                report["accumulated"] = json!({"rounds": rounds, "milestones": milestones});
+            }
+            Some(Accumulated::NotOffered) => report["accumulated"] = json!({"offered": false}),
+            Some(Accumulated::Failed(why)) => report["accumulated"] = json!({"reason": why}),
+            None => {}
         }
         report
     }
@@ -222,13 +250,13 @@ impl<'a> Report<'a> {
     pub fn to_junit(&self) -> String {
         let total = self.counts();
         let accumulated = usize::from(self.accumulated.is_some());
-        let broken = usize::from(matches!(self.accumulated, Some((_, Err(_)))));
+        let broken = usize::from(matches!(self.accumulated, Some(Accumulated::Failed(_))));
+        let name = escape(&self.about.name);
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         // Writing to a String cannot fail.
         let _ = writeln!(
             xml,
-            "<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">",
-            escape(&self.about.name),
+            "<testsuites name=\"{name}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">",
             total.cases + accumulated,
             total.failed + broken,
             total.skipped
@@ -236,7 +264,7 @@ impl<'a> Report<'a> {
         for (kind, counts) in self.by_kind() {
             let _ = writeln!(
                 xml,
-                "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">",
+                "  <testsuite name=\"{name}: {}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\">",
                 escape(kind),
                 counts.cases,
                 counts.failed,
@@ -254,26 +282,41 @@ impl<'a> Report<'a> {
                 };
                 let _ = writeln!(
                     xml,
-                    "    <testcase classname=\"{}\" name=\"{}\">{inner}</testcase>",
+                    "    <testcase classname=\"{name}: {}\" name=\"{}\">{inner}</testcase>",
                     escape(kind),
                     escape(&checked.case.id)
                 );
             }
             xml.push_str("  </testsuite>\n");
         }
-        if let Some((rounds, outcome)) = &self.accumulated {
-            let inner = match outcome {
-                Ok(_) => String::new(),
-                Err(why) => format!("<failure message=\"{}\"/>", escape(why)),
+        if let Some(accumulated) = &self.accumulated {
+            let (skipped, inner) = match accumulated {
+                Accumulated::Agreed { .. } => (0, String::new()),
+                Accumulated::NotOffered => (1, "<skipped message=\"not offered\"/>".to_owned()),
+                Accumulated::Failed(why) => (0, format!("<failure message=\"{}\"/>", escape(why))),
             };
             let _ = writeln!(
                 xml,
-                "  <testsuite name=\"accumulated\" tests=\"1\" failures=\"{broken}\" skipped=\"0\">\n    <testcase classname=\"accumulated\" name=\"{rounds} rounds\">{inner}</testcase>\n  </testsuite>"
+                "  <testsuite name=\"{name}: accumulated\" tests=\"1\" failures=\"{broken}\" skipped=\"{skipped}\">\n    <testcase classname=\"{name}: accumulated\" name=\"accumulated\">{inner}</testcase>\n  </testsuite>"
             );
         }
         xml.push_str("</testsuites>\n");
         xml
     }
+}
+
+/// Text of somebody else's on one line of a terminal: controls are escaped.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
 }
 
 /// Text inside of an XML attribute; what XML 1.0 cannot hold becomes U+FFFD.
@@ -293,4 +336,23 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_an_adapter_stays_on_its_line() {
+        assert_eq!(plain("a\u{1b}[31m\nFAILED"), "a\\u{1b}[31m\\nFAILED");
+        assert_eq!(plain("expected \"\u{e9}\""), "expected \"\u{e9}\"");
+    }
+
+    #[test]
+    fn attributes_are_escaped() {
+        assert_eq!(
+            escape("<a b=\"c\">&\u{1}\n"),
+            "&lt;a b=&quot;c&quot;&gt;&amp;\u{fffd}&#10;"
+        );
+    }
 }

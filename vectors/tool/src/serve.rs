@@ -17,8 +17,8 @@ pub fn serve(
     input: impl BufRead,
     mut output: impl Write,
 ) -> io::Result<()> {
-    for line in input.lines() {
-        let answer = match serde_json::from_str::<Value>(&line?) {
+    for line in input.split(b'\n') {
+        let answer = match serde_json::from_slice::<Value>(&line?) {
             Ok(question) => answer(implementation, &question),
             Err(error) => json!({"fault": format!("no JSON: {error}")}),
         };
