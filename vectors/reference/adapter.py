@@ -21,19 +21,26 @@ def run(request):
 
 
 def reply(request):
-    if request["op"] == "hello":
-        return HELLO
-    if request["op"] == "run":
+    if not isinstance(request, dict):
+        return {"fault": "no JSON object"}
+    op = request.get("op")
+    if op == "hello":
+        return HELLO if request.get("protocol") == 1 else {"fault": "this is version 1 of the protocol"}
+    if op == "run":
         return run(request)
-    if request["op"] == "accumulate":
+    if op == "accumulate":
         return {"digests": accumulate.digests(request["rounds"], os.cpu_count() or 1)}
-    return {"fault": f"unknown op {request['op']}"}
+    return {"fault": f"unknown op {op}"}
 
 
 def main():
     for line in sys.stdin:
         if line.strip():
-            print(json.dumps(reply(json.loads(line))), flush=True)
+            try:
+                answer = reply(json.loads(line))
+            except (ValueError, KeyError) as e:
+                answer = {"fault": f"{type(e).__name__}: {e}"}
+            print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

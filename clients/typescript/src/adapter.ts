@@ -11,15 +11,15 @@ const HELLO = {
   version: '0.1.0',
   kinds: KINDS,
   capabilities: ['suite-2', 'kem-coins', 'client', 'instance'],
-  accumulate: 1_000,
+  accumulate: 100_000,
 };
 
-type Request = { op?: unknown; id?: unknown; rounds?: unknown };
+type Request = { op?: unknown; id?: unknown; protocol?: unknown; rounds?: unknown };
 
 function answer(request: Request): object {
   switch (request.op) {
     case 'hello':
-      return HELLO;
+      return request.protocol === 1 ? HELLO : { fault: 'this is version 1 of the protocol' };
     case 'accumulate':
       return { digests: accumulate(Number(request.rounds)) };
     case 'run':
@@ -34,6 +34,17 @@ function answer(request: Request): object {
   }
 }
 
+/** A line that is no JSON object is answered, too. */
+function reply(line: string): object {
+  try {
+    const request = parseJsonExact(line);
+    if (typeof request !== 'object' || request === null || Array.isArray(request)) return { fault: 'no JSON object' };
+    return answer(request as Request);
+  } catch (error) {
+    return { fault: String(error) };
+  }
+}
+
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  if (line !== '') process.stdout.write(`${stringifyJsonExact(answer(parseJsonExact(line) as Request))}\n`);
+  if (line !== '') process.stdout.write(`${stringifyJsonExact(reply(line))}\n`);
 }

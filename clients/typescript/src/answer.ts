@@ -1,6 +1,6 @@
 /** Reads a sealed answer: s2c frames to an HTTP response, verified (http sections 3, 7 and 8). Without any I/O. */
 
-import { concat } from './bytes.js';
+import { concat, concatAll } from './bytes.js';
 import { fieldValues, MessageReader, type MessageLimits, type ResponseHead } from './bhttp.js';
 import type { ClientStream } from './client.js';
 import { PeerError, SealwireError } from './errors.js';
@@ -23,12 +23,12 @@ export class EventHold {
       this.#done ||= isDone(event);
       (this.#done ? this.#held : passed).push(event);
     }
-    return concat(...passed);
+    return concatAll(passed);
   }
 
   /** Everything that was held: call it once the end is verified. */
   release(): Uint8Array {
-    const rest = concat(...this.#held, this.#splitter.rest);
+    const rest = concatAll([...this.#held, this.#splitter.rest]);
     this.#held = [];
     return rest;
   }

@@ -1,6 +1,6 @@
 /** Binary HTTP messages of indeterminate length (RFC 9292), as http section 7 narrows them. */
 
-import { concat } from './bytes.js';
+import { concat, concatAll } from './bytes.js';
 import { MessageError } from './errors.js';
 
 /** A field line: name and value. Values are ISO 8859-1 text, a character for each byte. */
@@ -85,7 +85,7 @@ function fieldSection(fields: readonly Field[]): Uint8Array {
   for (const [name, value] of fields) {
     if (!LOWER_TOKEN.test(name) || !goodValue(value)) throw new MessageFault('malformed', `no HTTP field: ${name}`);
   }
-  return concat(...fields.flatMap(([name, value]) => [prefixed(name), prefixed(value)]), varint(0));
+  return concatAll([...fields.flatMap(([name, value]) => [prefixed(name), prefixed(value)]), varint(0)]);
 }
 
 /**
@@ -163,7 +163,7 @@ export class MessageReader<H extends RequestHead | ResponseHead> {
   takeContent(): Uint8Array {
     const pieces = this.#content;
     this.#content = [];
-    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concat(...pieces);
+    return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : concatAll(pieces);
   }
 
   /** Says that the half has ended. @throws MessageFault if the message has not (H-36). */

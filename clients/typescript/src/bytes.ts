@@ -21,6 +21,11 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
 
 /** The bytes of all parts, one after the other, in a new array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return concatAll(parts);
+}
+
+/** The parts of a list of any length, one after the other. */
+export function concatAll(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const out = new Uint8Array(length);

@@ -1,6 +1,6 @@
 /** A `fetch` whose requests and answers are sealed (http sections 2 to 7). */
 
-import { concat } from './bytes.js';
+import { concat, concatAll } from './bytes.js';
 import { AnswerReader, type AnswerPiece } from './answer.js';
 import { encodeContent, encodeEnd, type Field, type ResponseHead } from './bhttp.js';
 import { verifyBundle, type BundlePolicy, type VerifiedBundle } from './bundle.js';
@@ -121,10 +121,22 @@ export function createSealedFetch(options: SealedFetchOptions): SealedFetch {
   };
   if (!Number.isInteger(settings.attempts) || settings.attempts < 1 || settings.attempts > MAX_ATTEMPTS)
     throw new UsageError('attempts are 1 to 8');
+  checkOptions(settings);
   return async (input, init) => {
     if (transport.duplex !== 'full' && (earlyData === 'never' || options.duplex === 'full')) throw new SealwireError('no-duplex');
     return run(settings, await readRequest(settings, input, init));
   };
+}
+
+/** What would otherwise show at the first request, or look like somebody else's fault. */
+function checkOptions(options: Settings): void {
+  const relay = URL.canParse(options.relay) ? new URL(options.relay) : undefined;
+  if (relay === undefined || !['http:', 'https:'].includes(relay.protocol)) throw new UsageError('relay is an http or https URL');
+  if (options.key !== undefined && !/^[\x21-\x7e]+$/.test(options.key)) throw new UsageError('key is visible ASCII without spaces');
+  for (const identity of typeof options.identities === 'string' ? [] : options.identities)
+    if (!(identity instanceof Uint8Array) || identity.length !== 32) throw new UsageError('an identity is a Uint8Array of 32 bytes');
+  for (const time of [options.h2Timeout, options.idleTimeout])
+    if (!(time > 0)) throw new UsageError('a timeout is a positive number of milliseconds');
 }
 
 /** Takes an application's request apart. */
@@ -233,7 +245,7 @@ async function readBounded(response: OuterResponse): Promise<Uint8Array> {
   try {
     for (;;) {
       const { done, value } = await response.body.read();
-      if (done) return concat(...parts);
+      if (done) return concatAll(parts);
       length += value.length;
       if (length > MAX_ANSWER) throw new RelayError('internal', response.status);
       parts.push(value);

@@ -1,7 +1,7 @@
 /** JSON with integers up to 2^64 - 1, which JSON.parse rounds: long integers become bigints, and bigints integers. */
 
 const INTEGER = '\u0000integer ';
-const TOKENS = /"(?:[^"\\]+|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
 
 /**
  * Like JSON.parse; integers of 16 digits and more are bigints.

@@ -1,6 +1,6 @@
 /** The sender of one half (protocol sections 6.1, 6.2 and 6.5). */
 
-import { concat, u16, utf8, wipe } from './bytes.js';
+import { concat, concatAll, u16, utf8, wipe } from './bytes.js';
 import { SealwireError, UsageError } from './errors.js';
 import * as lim from './limits.js';
 import type { HalfLimits } from './limits.js';
@@ -82,7 +82,7 @@ export class Sealer {
   take(): Uint8Array {
     const frames = this.#out;
     this.#out = [];
-    return frames.length === 1 && frames[0] !== undefined ? frames[0] : concat(...frames);
+    return frames.length === 1 && frames[0] !== undefined ? frames[0] : concatAll(frames);
   }
 
   /** All frames that wait in the output, one by one (for carriages that keep frames apart, P9). */

@@ -1,6 +1,6 @@
 /** How sealed requests travel: an interface, and its half-duplex implementation over `fetch` (http section 4). */
 
-import { concat } from './bytes.js';
+import { concatAll } from './bytes.js';
 import type { Field } from './bhttp.js';
 
 /** An outer response, as it comes. */
@@ -61,7 +61,7 @@ export function fetchTransport(fetcher: typeof fetch = (...args) => fetch(...arg
         response,
         write: async (bytes) => void parts.push(bytes),
         end: async () => {
-          const body = concat(...parts) as Uint8Array<ArrayBuffer>;
+          const body = concatAll(parts) as Uint8Array<ArrayBuffer>;
           parts.length = 0;
           fetcher(url, { ...common, method: 'POST', headers: fields, body, signal: abort.signal }).then((r) => resolve(outer(r)), reject);
         },

@@ -97,6 +97,8 @@ def instance_faults(s, a, b):
     h1, at = a.h1, 22 + a.ct
     other = Scene(1, client="other client")
     bad("h1-magic", "h1-magic", "another magic", b"sw" + h1[2:], "bad-magic")
+    bad("h1-magic-first", "h1-magic", "the first byte of the magic is another", b"s" + h1[1:], "bad-magic")
+    bad("h1-magic-second", "h1-magic", "the second byte of the magic is another", b"Sw" + h1[2:], "bad-magic")
     bad("h1-version", "h1-version", "version 2", h1[:2] + b"\x02" + h1[3:], "bad-version")
     bad("h1-suite-unknown", "h1-suite", "suite 3", h1[:3] + b"\0\3" + h1[5:], "bad-suite")
     bad("h1-suite-0", "h1-suite", "five bytes with suite 0", b"SW\1\0\0", "bad-suite")

@@ -67,6 +67,8 @@ def responses():
     case("html", "an error of a proxy", 502, [["Content-Type", "text/html"]], b"<h1>Bad Gateway</h1>", "internal")
     case("not-json", "a problem document that is not JSON", 503, problem, b'{"code":"busy"', "internal")
     case("no-code", "a problem document without a code", 503, problem, b'{"title":"busy"}', "internal")
+    case("code-upper", "a code in upper case is none of the list", 503, problem, document("BUSY"), "internal")
+    case("code-space", "a code with a space behind it is none of the list", 503, problem, document("busy "), "internal")
     case("code-unknown", "a code that is not on the list", 418, problem, document("teapot"), "internal")
     case("code-in-json", "a code in a document of another media type", 503, [["Content-Type", "application/json"]], document("busy"), "internal")
     case("code-before-status", "the code decides, whatever the status is", 500, problem, document("quota"), "quota")
@@ -100,6 +102,7 @@ def queries():
     case("byte-order-mark", "U+FEFF is a character of the label like others", "label=%EF%BB%BFm", want={"label": "\ufeffm"})
     case("plus", "a plus stands for itself", "label=a+b%20c%2B", want={"label": "a+b c+"})
     case("utf8", "UTF-8 in percent encoding, digits in both cases", "label=%e6%a8%A1%E5%9E%8B", want={"label": "模型"})
+    case("semicolon", "only & stands between parameters", "label=a;suite=1", want={"label": "a;suite=1", "suite": None})
     case("equals", "an equals sign within the value", "label=a=b", want={"label": "a=b"})
     case("single-use-false", "single_use=false", "label=demo&single_use=false", want={"single_use": False})
     case("suite-65535", "the largest suite, which nobody knows", "label=demo&suite=65535", want={"suite": 65535})
@@ -262,6 +265,9 @@ def inner_requests():
     time = "sealwire-time"
     for name, comment, fields in (
             ("missing", "no sealwire-time", [(b"accept", b"x")]), ("twice", "sealwire-time twice, the same", TIME + TIME),
+            ("space-before", "a space before the digits", [(b"sealwire-time", b" %d" % NOW)]),
+            ("space-behind", "a space behind the digits", [(b"sealwire-time", b"%d " % NOW)]),
+            ("tab-behind", "a tab behind the digits", [(b"sealwire-time", b"%d\t" % NOW)]),
             ("empty", "an empty time", [(b"sealwire-time", b"")]), ("sign", "a sign", [(b"sealwire-time", b"+%d" % NOW)]),
             ("fraction", "a fraction", [(b"sealwire-time", b"%d.0" % NOW)]),
             ("negative", "a negative number", [(b"sealwire-time", b"-5")]),
@@ -272,6 +278,7 @@ def inner_requests():
         bad(f"time-91-{name}", time, "clocks that differ by 91 s", message(), spec="H7.1", now=now)
     wish = "sealwire-padding"
     for name, comment, values in (("unknown", "a policy that is not in the table", (b"random",)), 
+                                  ("upper", "a wish in upper case", (b"PADME",)), ("space", "a space behind the wish", (b"none ",)),
                                   ("empty", "an empty wish", (b"",)), ("twice", "twice, the same", (b"none", b"none")),
                                   ("fixed", "a policy of frames, but not of this field", (b"fixed",))):
         bad(f"padding-{name}", wish, comment, message(TIME + [(b"sealwire-padding", v) for v in values]), spec="H7.1")
@@ -281,7 +288,7 @@ def inner_requests():
             message(method=method, content=b""), 405, spec="H7.3")
     for name, path in (("v1", b"/v1"), ("v1-slash", b"/v1/"), ("v1x", b"/v1x/chat"), ("dot-segment", b"/v1/./models"),
                        ("dot-dot", b"/v1/../admin"), ("empty-segment", b"/v1//models"),
-                       ("trailing-slash", b"/v1/models/"), ("escape", b"/v1/%2e%2e/admin"), 
+                       ("trailing-slash", b"/v1/models/"), ("escape", b"/v1/%2e%2e/admin"), ("escape-letter", b"/v1/%63hat"), ("escape-slash", b"/v1/a%2fb"),
                        ("fragment", b"/v1/models#x"), ("upper-v1", b"/V1/models"), ("before-query", b"/v1?/models")):
         bad(f"path-{name}", route, f"path {path.decode()}", message(path=path), 404, spec="H7.3")
     bad("query-fragment", route, "a number sign in the query", message(method=b"GET", path=b"/v1/models?x=1#y", content=b""), 404, spec="H7.3")

@@ -1,6 +1,6 @@
 /** Writes the content of s2c with the padding and rhythm that a client wished for (http section 7.2). */
 
-import { concat } from '../bytes.js';
+import { concatAll } from '../bytes.js';
 import type { PaddingWish } from '../inner.js';
 import type { Sealer } from '../sealer.js';
 
@@ -79,7 +79,7 @@ export class AnswerWriter {
   async #release(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const content = concat(...this.#queue);
+    const content = concatAll(this.#queue);
     this.#queue = [];
     if (this.#sealer.ended || content.length === 0) return;
     this.#sealer.data(content);
@@ -91,7 +91,7 @@ export class AnswerWriter {
     if (this.#sealer.ended) return this.stop();
     if (this.#queue.length === 0) this.#sealer.pad();
     else {
-      const content = concat(...this.#queue);
+      const content = concatAll(this.#queue);
       this.#sealer.data(content.subarray(0, CONSTANT.bytes));
       this.#queue = content.length > CONSTANT.bytes ? [content.subarray(CONSTANT.bytes)] : [];
     }

@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { encodeContent, encodeEnd, encodeResponseHead, MessageFault, MessageReader, type Field, type RequestHead } from '../bhttp.js';
-import { concat, toBase64url, utf8, utf8Text } from '../bytes.js';
+import { concat, concatAll, toBase64url, utf8, utf8Text } from '../bytes.js';
 import { MessageError, RelayError, SealedRefusal, SealwireError, streamCode, type RelayCode } from '../errors.js';
 import { apiError, judgeContent, judgeHead, passedFields, refusalOf, type AcceptedRequest, type PaddingWish } from '../inner.js';
 import { checkH1Head, relayCodeOf, type Instance, type InstanceStream } from '../instance.js';
@@ -306,7 +306,7 @@ class ServedStream {
           this.#complete = true;
           reader.finish();
           if (reader.head === undefined) throw new MessageFault('malformed', 'malformed HTTP message');
-          return this.#judge(reader.head, concat(...content), utf8Text(context.label) ?? '');
+          return this.#judge(reader.head, concatAll(content), utf8Text(context.label) ?? '');
         }
         bytes = await this.#source.read(Math.min(times.requestIdle, deadline - Date.now()));
       }

@@ -1,7 +1,7 @@
 /** The call to the model server (http sections 7.3 and 7.4). */
 
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { concat, utf8Text } from '../bytes.js';
+import { concatAll, utf8Text } from '../bytes.js';
 import type { Field } from '../bhttp.js';
 import { MessageError } from '../errors.js';
 import { answeredFields, withUsage, type AcceptedRequest } from '../inner.js';
@@ -103,7 +103,7 @@ export class UpstreamAnswer {
         if (!(this.#hideUsage && extra)) yield event;
       }
     }
-    const text = this.#events || kept > MAX_JSON ? undefined : utf8Text(concat(...whole));
+    const text = this.#events || kept > MAX_JSON ? undefined : utf8Text(concatAll(whole));
     if (text !== undefined) this.usage = usageOf(text).usage;
     const { headers } = this.#message;
     const framed = this.status === 204 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
