@@ -72,6 +72,9 @@ export interface SealedFetchOptions {
 /** A function with the shape of `fetch`. Host and scheme of the URL are not looked at: the relay is fixed. */
 export type SealedFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
+/** Milliseconds that an answer to discovery may take. */
+const DISCOVERY_MS = 10_000;
+
 const receipts = new WeakMap<Response, { last: Receipt | undefined }>();
 
 /**
@@ -214,8 +217,10 @@ async function findBundle(settings: Settings, wanted: Wanted, carried: Uint8Arra
   }
   const suite = settings.suites.length === 1 ? settings.suites[0] : undefined;
   const url = discoveryUrl(settings.relay, { label: wanted.label, singleUse: settings.singleUse, suite });
-  const response = await reach(settings.transport.get(url, authorization(settings.key), wanted.signal), wanted.signal);
-  const body = await readBounded(response);
+  const { response, body } = await within(Math.min(settings.h2Timeout, DISCOVERY_MS), wanted.signal, async (signal) => {
+    const response = await reach(settings.transport.get(url, authorization(settings.key), signal), wanted.signal);
+    return { response, body: await readBounded(response) };
+  });
   if (response.status !== 200) throw readProblem(response.status, response.fields, body);
   let failure: unknown = new RelayError('key-unknown', response.status);
   for (const bytes of readDiscoveryAnswer(new TextDecoder().decode(body))) {
@@ -226,6 +231,25 @@ async function findBundle(settings: Settings, wanted: Wanted, carried: Uint8Arra
     }
   }
   throw failure;
+}
+
+/** Work that is given up after a time, as `gone`, or when the application's signal says so. */
+async function within<T>(milliseconds: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const stopped = new Promise<never>((_resolve, reject) => stop.signal.addEventListener('abort', () => reject(stop.signal.reason)));
+  const follow = (): void => stop.abort(signal.reason);
+  signal.addEventListener('abort', follow, { once: true });
+  if (signal.aborted) follow();
+  const late = new Error(`no answer within ${milliseconds} ms`);
+  const timer = setTimeout(() => stop.abort(new RelayError('gone', undefined, undefined, { cause: late })), milliseconds);
+  try {
+    return await Promise.race([work(stop.signal), stopped]);
+  } catch (error) {
+    throw stop.signal.aborted ? stop.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', follow);
+  }
 }
 
 /** A network failure before a response is `gone`: the request may or may not have arrived. */

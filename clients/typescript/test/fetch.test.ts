@@ -26,6 +26,41 @@ async function collect(response: Response): Promise<{ body: string; error: unkno
   }
 }
 
+describe('options and silence', () => {
+  const silent: sw.Transport = {
+    duplex: 'half',
+    get: () => new Promise(() => undefined),
+    open: () => assert.fail('nothing may be sent'),
+  };
+  const options = { relay: 'http://relay.example', identities: [new Uint8Array(32)], transport: silent };
+
+  test('a relay that never answers discovery is gone', async () => {
+    const sealed = sw.createSealedFetch({ ...options, h2Timeout: 20 });
+    await assert.rejects(sealed('/v1/chat/completions', chat()), (error: unknown) => error instanceof sw.RelayError && error.code === 'gone');
+  });
+
+  test('an abort during discovery gives its reason', async () => {
+    const abort = new AbortController();
+    const answer = sw.createSealedFetch(options)('/v1/chat/completions', { ...chat(), signal: abort.signal });
+    const reason = new Error('changed my mind');
+    setTimeout(() => abort.abort(reason), 10);
+    await assert.rejects(answer, (error: unknown) => error === reason);
+  });
+
+  test('what cannot work is refused at once', () => {
+    for (const wrong of [
+      { relay: 'relay.example' },
+      { relay: 'ftp://relay.example' },
+      { key: 'a\nb' },
+      { identities: [new Uint8Array(31)] },
+      { h2Timeout: 0 },
+      { idleTimeout: Number.NaN },
+      { attempts: 9 },
+    ])
+      assert.throws(() => sw.createSealedFetch({ ...options, ...wrong }), sw.UsageError, JSON.stringify(wrong));
+  });
+});
+
 describe('against an instance', () => {
   const bench = new Bench();
   const transports: [string, () => Partial<sw.SealedFetchOptions>][] = [
