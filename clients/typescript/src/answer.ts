@@ -3,9 +3,12 @@
 import { concat, concatAll } from './bytes.js';
 import { fieldValues, MessageReader, type MessageLimits, type ResponseHead } from './bhttp.js';
 import type { ClientStream } from './client.js';
-import { PeerError, SealwireError } from './errors.js';
+import { MessageError, PeerError, SealwireError } from './errors.js';
 import { RECEIPT_FINAL, RECEIPT_REQUEST_COMPLETE, type Receipt } from './receipt.js';
 import { EventSplitter, isDone, isEventStream } from './sse.js';
+
+/** Bytes that are held behind `[DONE]`. */
+const MAX_HELD = 8 * 1024 * 1024;
 
 /**
  * Passes an event stream on event by event, and holds back `[DONE]` and all behind it until {@link EventHold.release}:
@@ -14,15 +17,18 @@ import { EventSplitter, isDone, isEventStream } from './sse.js';
 export class EventHold {
   readonly #splitter = new EventSplitter();
   #held: Uint8Array[] = [];
+  #heldBytes = 0;
   #done = false;
 
-  /** Adds content; gives the whole events that may be passed on. @throws MessageError for an event above 8 MiB. */
+  /** Adds content; gives the whole events that may be passed on. @throws MessageError for an event, or a rest behind `[DONE]`, above 8 MiB. */
   push(content: Uint8Array): Uint8Array {
     const passed: Uint8Array[] = [];
     for (const event of this.#splitter.push(content)) {
       this.#done ||= isDone(event);
       (this.#done ? this.#held : passed).push(event);
+      if (this.#done) this.#heldBytes += event.length;
     }
+    if (this.#heldBytes > MAX_HELD) throw new MessageError('too much follows the end of the events');
     return concatAll(passed);
   }
 

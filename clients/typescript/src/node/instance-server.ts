@@ -276,8 +276,11 @@ class ServedStream {
     if (this.#response.destroyed) throw new EndWithError(2, 'cancelled');
     if (!this.#response.write(bytes)) {
       await new Promise<void>((resolve) => {
-        this.#response.once('drain', resolve);
-        this.#response.once('close', resolve);
+        const go = (): void => {
+          this.#response.off('drain', go).off('close', go);
+          resolve();
+        };
+        this.#response.on('drain', go).on('close', go);
       });
     }
   }
