@@ -192,6 +192,31 @@ fn request_and_answer_cross_a_hostile_pipe() {
 }
 
 #[test]
+fn public_bodies_come_out_once_and_in_order() {
+    let (mut client, mut server, ..) = connected(EarlyData::Never);
+    block_on(async {
+        let ask = async {
+            AsyncWriteExt::close(&mut client).await.unwrap();
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        let serve = async {
+            server.write_all(b"before ").await.unwrap();
+            server.public(b"first").unwrap();
+            server.public(b"second").unwrap();
+            server.write_all(b"after").await.unwrap();
+            AsyncWriteExt::close(&mut server).await.unwrap();
+        };
+        let (answer, ()) = future::join(ask, serve).await;
+        assert_eq!(answer, b"before after");
+    });
+    assert_eq!(client.take_public().as_deref(), Some(&b"first"[..]));
+    assert_eq!(client.take_public().as_deref(), Some(&b"second"[..]));
+    assert_eq!(client.take_public(), None);
+}
+
+#[test]
 fn both_ends_export_the_same_key() {
     let (client, server, ..) = connected(EarlyData::Never);
     let (mut one, mut two, mut other) = ([0; 48], [0; 48], [0; 48]);
