@@ -62,22 +62,14 @@ pub fn open_request(
         return Err(ChutesError::PathMismatch);
     }
     let object = json::Object::parse(&unpacked.plain)?;
-    let client_key = object
-        .get(RESPONSE_KEY)
-        .and_then(json::string)
-        .and_then(|text| STANDARD.decode(text).ok())
-        .filter(|key| key.len() == Suite::MlKem768.public_key_len())
-        .filter(|key| kem(provider).is_ok_and(|kem| kem.check_public_key(key).is_ok()))
-        .ok_or(ChutesError::ResponseKey)?;
+    let client_key = object.get(RESPONSE_KEY).and_then(json::string);
+    let responder = Responder::new(codec, client_key.as_deref())?;
     Ok(Unadmitted {
         key,
         id: provider.verification.hash.sha256(&[parts.ciphertext]),
         request: Request {
             body: object.without(RESPONSE_KEY),
-            responder: Responder {
-                codec: *codec,
-                client_key,
-            },
+            responder,
         },
     })
 }
@@ -86,6 +78,11 @@ impl Unadmitted {
     #[cfg(feature = "conformance")]
     pub(super) fn into_request(self) -> Request {
         self.request
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(super) fn is_under(&self, key: &Arc<RequestKey>) -> bool {
+        Arc::ptr_eq(&self.key, key)
     }
 
     /// Accepts the request, once.
@@ -105,6 +102,24 @@ pub struct Responder {
 }
 
 impl Responder {
+    /// For the client's key in base64, if it sent one.
+    pub(super) fn new(codec: &Codec, client_key: Option<&str>) -> Result<Self, ChutesError> {
+        let client_key = client_key
+            .and_then(|text| STANDARD.decode(text).ok())
+            .filter(|key| key.len() == Suite::MlKem768.public_key_len())
+            .filter(|key| kem(&codec.provider).is_ok_and(|kem| kem.check_public_key(key).is_ok()))
+            .ok_or(ChutesError::ResponseKey)?;
+        Ok(Self {
+            codec: *codec,
+            client_key,
+        })
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(super) fn client_key(&self) -> &[u8] {
+        &self.client_key
+    }
+
     /// A whole answer (section 4).
     ///
     /// # Errors

@@ -79,6 +79,11 @@ def gzips():
     case("extra-ours-empty", "our subfield with no bytes", gz.member(text, extra=gz.extra_field((b"SW", b""))), want={"subfield": ""})
     case("extra-ours-behind", "our subfield behind one of others that has its letters in it",
          gz.member(text, extra=gz.extra_field((b"xx", b"SW\1\0a"), (b"SW", b"b"))), want={"subfield": b"b".hex()})
+    case("extra-ours-twice", "our subfield twice: the first counts", gz.member(text, extra=gz.extra_field((b"SW", b"a"), (b"SW", b"b"))),
+         want={"subfield": b"a".hex()})
+    case("extra-ours-second-member", "our subfield in the second member is nothing",
+         gz.member(b"") + gz.member(text, extra=gz.extra_field((b"SW", b"a"))), want={"subfield": None})
+    case("extra-malformed", "an extra field that is no list of subfields", gz.member(text, extra=b"SW\xff\0abc"), want={"subfield": None})
     case("extra-other-case", "letters in another case are another subfield", gz.member(text, extra=gz.extra_field((b"sw", b"a"))),
          want={"subfield": None})
     bomb = gz.member(bytes(1 << 20), deflated=fixed(bytes(1 << 20)))
@@ -116,15 +121,12 @@ def gzips():
             ("codes", "codes of its own that are no codes", b"\xed" + bytes([0xFD] * 20))):
         case(name, comment, gz.member(b"hello", deflated=body), error="gzip-data", flag=data)
     whole = gz.member(text, extra=gz.extra_field((b"SW", b"ours")), name=b"n", comment=b"c", header_crc=True)
-    case("nothing", "no bytes at all", b"", error="gzip-truncated", flag=cut)
-    head = len(whole) - len(gz.stored(text)) - 8
-    for name, comment, n in (
-            ("magic", "within the magic", 1), ("header", "within the fixed header", 9), ("extra-length", "within the length of the extra field", 11),
-            ("extra", "within the extra field", 16), ("name", "within the name", 21), ("comment", "within the comment", 23),
-            ("header-crc", "within the header's checksum", head - 1), ("before-data", "before the data", head),
-            ("data", "within the data", head + 12), ("before-trailer", "before the trailer", len(whole) - 8),
-            ("crc", "within the checksum", len(whole) - 5), ("length", "one byte before the end", len(whole) - 1)):
-        case("cut-" + name, "cut " + comment, whole[:n], error="gzip-truncated", flag=cut)
+    case("nothing", "no bytes at all", b"", error="gzip-header", flag=header)
+    case("one-byte", "the first byte of a member alone", b"\x1f", error="gzip-header", flag=header)
+    case("extra-past-end", "an extra field longer than what there is", gz.MAGIC + b"\x08\x04" + bytes(6) + b"\xff\xff" + gz.stored(text),
+         error="gzip-truncated", flag=cut)
+    for n in range(2, len(whole)):
+        case(f"cut-{n}", f"cut behind {n} of {len(whole)} bytes", whole[:n], error="gzip-truncated", flag=cut)
     case("cut-second-member", "a second member that is cut", gz.member(text) + gz.member(text)[:-1], error="gzip-truncated", flag=cut)
     for name, comment, more in (
             ("zero", "a zero byte behind", b"\0"), ("zeros", "padding of zeros behind", bytes(512)), ("blanks", "blanks behind", b"  "),
@@ -171,7 +173,7 @@ def requests():
     short = "chutes-short"
     case("empty", "no bytes", b"", error="too-short", flag=short)
     case("one-short", "1,115 bytes", request_blob()[:1115], error="too-short", flag=short)
-    case("shortest", "1,116 bytes that hold nothing", request_blob(b""), error="gzip-truncated", flag="gzip-cut")
+    case("shortest", "1,116 bytes that hold nothing", request_blob(b""), error="gzip-header", flag="gzip-header")
     sealed, good = "chutes-sealed", request_blob()
     for name, comment, blob in (
             ("wrong-key", "sealed to another instance", request_blob(to=STRANGER)),
@@ -259,6 +261,14 @@ def request_seals():
             ("comma", "a comma behind the last member", '{"a":1,}'), ("nan", "a number that is none", '{"a":NaN}'),
             ("name-twice", "a name twice", '{"a":1,"a":1}'), ("name-twice-escaped", "a name twice, once with an escape", '{"a":1,"\\u0061":1}')):
         case("json-" + name, comment, body, error="not-an-object", flag="chutes-object")
+    for name, comment, path in (
+            ("empty", "no characters", ""), ("relative", "no slash in front", "v1/models"), ("url", "a whole URL", "https://host/v1"),
+            ("query", "a query", "/v1/models?a=1"), ("fragment", "a fragment", "/v1#a"), ("blank", "a blank", "/v1/a b"),
+            ("line-break", "a line break", "/v1\r\nX: y"), ("not-ascii", "a character beyond ASCII", "/v1/\u00e4"),
+            ("delete", "the character 127", "/v1/\x7f"), ("256", "256 characters", "/" + "a" * 255)):
+        case("path-" + name, f"a path of {comment}" if name == "256" else f"a path with {comment}", BODY.decode(), path, error="bad-path", flag="chutes-path-form")
+    case("path-255", "a path of 255 characters", BODY.decode(), "/" + "~" * 254, flag=["limits"])
+    case("no-path", "sealed as a deployed client does", BODY.decode(), None)
     for name, comment, body in (
             ("plain", "the reserved member", '{"model":"m","e2e_response_pk":"x"}'), ("null", "the reserved member with null", '{"e2e_response_pk":null}'),
             ("escaped", "the reserved member, its name with an escape", '{"e2e\\u005fresponse_pk":"x"}')):
@@ -283,6 +293,15 @@ def responses():
     case("head-error", "another status and type", headed(u(429, 2) + b"text/plain; charset=utf-8"), "C6.2", want={"status": 429})
     case("head-type-255", "a media type of 255 characters", headed(u(200, 2) + b"a/" + b"b" * 253), "C6.2", flag=["limits"])
     case("extra-of-others", "an extra field of others is no head", response_blob(gz.member(ANSWER, extra=gz.extra_field((b"WS", b"\0\xc8x")))), want={"status": None})
+    for name, comment, ours in (
+            ("empty", "no bytes", b""), ("one-byte", "one byte", b"\0"), ("status-99", "the status 99", u(99, 2) + b"a/b"),
+            ("status-600", "the status 600", u(600, 2) + b"a/b"), ("type-256", "a media type of 256 characters", u(200, 2) + b"a/" + b"b" * 254),
+            ("type-line-break", "a line break in the media type", u(200, 2) + b"a/b\r\nx: y"),
+            ("type-not-ascii", "a media type that is not ASCII", u(200, 2) + "a/\u00e4".encode())):
+        case("no-head-" + name, "a subfield that is no head: " + comment, headed(ours), "C6.2", want={"status": None})
+    case("head-type-empty", "no media type", headed(u(204, 2)), "C6.2", want={"status": 204, "media_type": ""})
+    case("head-status-100", "the status 100", headed(u(100, 2) + b"a/b"), "C6.2", want={"status": 100}, flag=["limits"])
+    case("head-status-599", "the status 599", headed(u(599, 2) + b"a/b"), "C6.2", want={"status": 599}, flag=["limits"])
     short, good = "chutes-short", response_blob()
     case("empty", "no bytes", b"", error="too-short", flag=short)
     case("one-short", "1,115 bytes", good[:1115], error="too-short", flag=short)
@@ -349,17 +368,31 @@ def streams():
     case("sealed-usage", "an inner event that looks like the relay's is output", *sealed_lines(b'data: {"usage":{"completion_tokens":3}}\n', DONE))
     case("usage-first", "usage before e2e_init", USAGE, begun, end)
     case("usage-members", "usage of any members", begun, b'data: {"usage":{"prompt_tokens":7,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":4},"x":[]}}\n', end)
-    head_event = b": sealwire 429 application/json\n"
-    case("head", "status and media type in the first chunk", *sealed_lines(head_event, one, DONE), spec="C6.2",
-         want={"head": {"status": 429, "media_type": "application/json"}, "content": (one + DONE).decode()})
-    case("head-later", "the same comment later is a comment", *sealed_lines(one, head_event, DONE), spec="C6.2", want={"head": None})
-    for name, comment, line in (("other", "another comment", b": sealwired 200 x/y\n"), ("no-status", "no status", b": sealwire ok x/y\n")):
-        case("head-" + name, comment + " in the first chunk is a comment", *sealed_lines(line, one, DONE), spec="C6.2", want={"head": None})
+    case("head-not-numbered", "without numbers a head is a comment", *sealed_lines(HEAD, one, DONE), spec="C6.2",
+         want={"head": None, "content": (HEAD + one + DONE).decode()})
+    case("no-line-break", "a chunk without a line break counts as a line", *sealed_lines(one[:-1], DONE[:-1]), want={"content": (one + DONE).decode()})
+    case("chunk-of-nothing", "a chunk of no bytes is a blank line", *sealed_lines(one, b"", DONE), want={"content": (one + BLANK + DONE).decode()})
+    case("several-lines", "chunks of several lines", *sealed_lines(one + BLANK + two + BLANK, DONE + BLANK), want={"content": (one + BLANK + two + BLANK + DONE + BLANK).decode()})
+    case("several-lines-done", "the end among several lines", *sealed_lines(one + BLANK + DONE + BLANK), want={"content": text})
+    case("done-no-space", "a sealed end without a blank", *sealed_lines(one, b"data:[DONE]\n"), want={"content": (one + b"data:[DONE]\n").decode()})
+    case("done-crlf", "sealed lines that end in CR LF", *sealed_lines(one[:-1] + b"\r\n", b"\r\n", b"data: [DONE]\r\n", b"\r\n"))
+    case("not-ascii", "text beyond ASCII", *sealed_lines('data: {"choices":[{"delta":{"content":"\u00e4\u20ac\U0001f600"}}]}\n'.encode(), DONE))
+    case("other-fields", "other fields of the inner stream", *sealed_lines(b"event: message_start\n", b"id: 7\n", one, DONE))
+    case("comment-behind-done", "comments and usage in clear behind the end", begun, end, b": bye\n\n", USAGE, want={"content": text})
+    case("usage-odd", "usage with counts that are absent or null", begun, b'data: {"usage":{}}\n\n',
+         b'data: {"usage":{"prompt_tokens":null,"completion_tokens":0,"prompt_tokens_details":null}}\n\n',
+         b'data: {"usage":{"prompt_tokens":18446744073709551615,"prompt_tokens_details":{"cached_tokens":null}}}\n\n', end, flag=["overflow"])
 
     # numbered
     n = Stream(name="numbered")
     init, run = n.init(), n.run(HEAD, one, BLANK, two, BLANK, DONE, BLANK)
     case("numbered", "a numbered stream", init, run, spec="C6.3", want={"head": {"status": 200, "media_type": "text/event-stream"}})
+    for name, comment, line, status, media in (
+            ("error", "another status", b": sealwire 429 application/json\n", 429, "application/json"),
+            ("parameters", "a media type with blanks", b": sealwire 200 text/event-stream; charset=utf-8\n", 200, "text/event-stream; charset=utf-8"),
+            ("no-type", "no media type", b": sealwire 204 \n", 204, ""), ("padded", "blanks behind", b": sealwire 200 a/b    \n", 200, "a/b"),
+            ("type-255", "a media type of 255 characters", b": sealwire 200 a/" + b"b" * 253 + b"\n", 200, "a/" + "b" * 253)):
+        case("numbered-head-" + name, "a head with " + comment, *no_head(line), spec="C6.2", want={"head": {"status": status, "media_type": media}})
     case("numbered-usage", "usage between numbered chunks", init, run[0], USAGE, run[1:], spec="C6.3")
     case("numbered-later", "a nonce with the prefix later numbers nothing", *late_prefix(), spec="C6.3")
     order, seq = "chutes-sequence", "sequence"
@@ -371,12 +404,20 @@ def streams():
             ("before-done-dropped", "the last chunk before the end dropped", [*run[:4], *run[5:]])):
         case("numbered-" + name, comment, init, parts, spec="C6.3", error=seq, flag=order)
     case("numbered-no-head", "numbered, and no head in front", *no_head(), spec="C6.3", error=seq, flag=order)
-    case("numbered-head-malformed", "numbered, and a head without a status", *no_head(b": sealwire  text/event-stream\n"), spec="C6.3", error=seq, flag=order)
+    for name, comment, line in (
+            ("no-status", "no status", b": sealwire  text/event-stream\n"), ("status-text", "a status that is none", b": sealwire ok a/b\n"),
+            ("status-99", "the status 99", b": sealwire 099 a/b\n"), ("status-600", "the status 600", b": sealwire 600 a/b\n"),
+            ("status-sign", "a sign before the status", b": sealwire +200 a/b\n"), ("status-digits", "four digits", b": sealwire 0200 a/b\n"),
+            ("no-blank", "no blank behind the status", b": sealwire 200\n"), ("upper", "the name in another case", b": Sealwire 200 a/b\n"),
+            ("type-256", "a media type of 256 characters", b": sealwire 200 a/" + b"b" * 254 + b"\n"),
+            ("type-control", "a control character in the media type", b": sealwire 200 a/\x01b\n"),
+            ("two-lines", "a line behind it", b": sealwire 200 a/b\n: more\n"), ("blank", "a blank line instead", b"\n"), ("done", "the end instead", DONE)):
+        case("numbered-bad-head-" + name, "numbered, and a head with " + comment, *no_head(line), spec="C6.2", error=seq, flag=order)
     case("numbered-from-one", "numbers that begin with 1", *from_number(1), spec="C6.3", error=seq, flag=order)
     case("numbered-then-random", "a nonce without the prefix in a numbered stream", *then_random(), spec="C6.3", error=seq, flag=order)
     case("numbered-skip", "numbers that skip one", *skipping(), spec="C6.3", error=seq, flag=order)
     case("numbered-little-endian", "numbers in little-endian", *little_endian(), spec="C6.3", error=seq, flag=order)
-    case("numbered-doubled", "a chunk twice", init, run[:2], run[1:], spec="C5.1", error="event-nonce-repeated", flag="event-nonce")
+    case("numbered-doubled", "a chunk twice", init, run[:2], run[1:], spec="C6.3", error=seq, flag=order)
     case("numbered-cut", "the end missing", init, run[:4], spec="C5.1", error="truncated", flag="event-end")
 
     # X-8
@@ -393,8 +434,12 @@ def streams():
     field("data-alone", "data without a colon", b"data")
     field("html", "a page", b"<html><body>502</body></html>")
     case("field-bom", "a byte order mark", b"\xef\xbb\xbf", begun, end, error="event-not-data", flag="event-field")
-    case("not-utf-8", "bytes that are no UTF-8", begun, b'data: {"usage":{"a":"\xff"}}\n', end, error="event-not-text", flag="event-text")
-    case("not-utf-8-overlong", "an overlong encoding", begun, b'data: {"usage":{"a":"\xc0\xaf"}}\n', end, error="event-not-text", flag="event-text")
+    for name, comment, line in (
+            ("not-utf-8", "a sealed line that is no UTF-8", b'data: {"a":"\xff"}\n'), ("not-utf-8-overlong", "a sealed line with an overlong encoding", b"data: \xc0\xaf\n"),
+            ("not-utf-8-half", "a sealed line that ends within a character", b"data: \xe2\x82\n")):
+        case(name, comment, *sealed_lines(one, line, DONE), error="event-not-text", flag="event-text")
+
+    chunk_value = keys.b64encode(bytes(40)).encode()
 
     def not_json(name, comment, value):
         case("json-" + name, comment, begun, b"data: " + value + b"\n", end, error="event-not-json", flag="event-json")
@@ -407,18 +452,22 @@ def streams():
     not_json("comma", "a comma behind the last member", b'{"usage":{},}')
     not_json("nan", "a number that is none", b'{"usage":NaN}')
     not_json("control", "a control character in a string", b'{"usage":"\x01"}')
+    not_json("usage-twice", "a name twice", b'{"usage":{},"usage":{}}')
+    not_json("twice-escaped", "a name twice, once with an escape", b'{"e2e":"' + chunk_value + b'","e2\\u0065":"' + chunk_value + b'"}')
+    not_json("array", "a list", b'[{"usage":{}}]')
+    not_json("string", "a string", b'"usage"')
+    not_json("number", "a number", b"7")
+    not_json("null", "null", b"null")
+    not_json("not-utf-8", "bytes that are no UTF-8", b'{"usage":{"a":"\xff"}}')
     not_json("done-lower", "an end in another spelling", b"[done]")
 
     def members(name, comment, value, spec="C5.1"):
         case("members-" + name, comment, begun, b"data: " + value + b"\n", end, error="event-members", flag="event-members")
-    chunk_value = keys.b64encode(bytes(40)).encode()
     members("none", "no member", b"{}")
     members("unknown", "another member", b'{"choices":[{"delta":{"content":"x"}}]}')
     members("tool-calls", "a call of a tool beside usage", b'{"usage":{},"choices":[{"delta":{"tool_calls":[]}}]}')
     members("choices-first", "output before usage", b'{"choices":[],"usage":{}}')
     members("two", "two that are known", b'{"e2e":"' + chunk_value + b'","usage":{}}')
-    members("usage-twice", "usage twice", b'{"usage":{},"usage":{}}')
-    members("twice", "one twice", b'{"e2e":"' + chunk_value + b'","e2e":"' + chunk_value + b'"}')
     members("error-and-usage", "a failure beside usage", b'{"e2e_error":"x","usage":{}}')
     members("upper", "a name in capitals", b'{"USAGE":{}}')
     members("prefix", "a name that goes on", b'{"usage_":{}}')
@@ -490,14 +539,23 @@ def streams():
     # the relay's failure
     for name, comment, value in (
             ("text", "as text", b'"instance went away"'), ("object", "as an object", b'{"message":"x","code":502}'), ("null", "as null", b"null"),
-            ("control", "with control characters", b'"a\\u001b[31m\\nb"')):
+            ("control", "with control characters", b'"a\\u001b[31m\\nb\\u0085c\\u007f"'), ("detail", "as an object with detail", b'{"detail":"gone"}'),
+            ("message-first", "as an object with both", b'{"detail":"d","message":"m"}'), ("number", "as a number", b"502"),
+            ("nested", "whose message is an object", b'{"message":{"a":1},"detail":"d"}'), ("long", "of 300 characters", b'"' + b"x" * 300 + b'"'),
+            ("long-control", "of 256 characters and control characters", b'"' + b"\\u0000x" * 256 + b'"')):
         case("relay-error-" + name, f"a failure of the relay {comment}", begun, b'data: {"e2e_error":' + value + b"}\n\n", end, error="relay-failed", flag="event-relay-error")
     case("relay-error-first", "a failure of the relay before e2e_init", b'data: {"e2e_error":"no instance"}\n\n', error="relay-failed", flag="event-relay-error")
-    for name, value in (("null", b"null"), ("number", b"3"), ("text", b'"{}"'), ("list", b"[]")):
+    case("relay-error-behind-done", "a failure of the relay behind the end", begun, end, b'data: {"e2e_error":"x"}\n\n', error="relay-failed", flag="event-relay-error")
+    for name, value in (("null", b"null"), ("number", b"3"), ("text", b'"{}"'), ("list", b"[]"), ("counts-negative", b'{"prompt_tokens":-1}'),
+                        ("counts-fraction", b'{"completion_tokens":1.5}'), ("counts-text", b'{"completion_tokens":"1"}'),
+                        ("counts-past-u64", b'{"prompt_tokens":18446744073709551616}'), ("details-number", b'{"prompt_tokens_details":3}'),
+                        ("cached-text", b'{"prompt_tokens_details":{"cached_tokens":"1"}}')):
         case("usage-" + name, f"usage that is {name}", begun, b'data: {"usage":' + value + b"}\n\n", end, error="event-usage", flag="event-usage")
     # bounds
     longest = max(len(line) for line in (begun + end).split(b"\n"))
     case("line-limit", "the longest line is as long as the limit", begun, end, limits={"max_line": longest}, flag=["limits"])
+    case("line-limit-crlf", "the longest line is as long as the limit, without its CR LF", (begun + end).replace(b"\n", b"\r\n"),
+         limits={"max_line": longest}, flag=["limits"])
     long = ("event-too-long", "event-bound-line")
     case("line-one-past", "a line one byte past the limit", begun, end, limits={"max_line": longest - 1}, error=long[0], flag=long[1])
     case("line-without-end", "a line without an end", begun, b"data: " + b"x" * 3000, limits={"max_line": 2000}, error=long[0], flag=long[1])
@@ -505,9 +563,11 @@ def streams():
     case("chunks-limit", "as many chunks as the limit", begun, end, limits={"max_chunks": 4}, flag=["limits"])
     many = "event-too-many"
     case("chunks-one-past", "one chunk past the limit", begun, end, limits={"max_chunks": 3}, error=many, flag="event-bound-chunks")
-    size = len(text)
+    size = len(begun + end)
     case("bytes-limit", "as many bytes as the limit", begun, end, limits={"max_bytes": size}, flag=["limits"])
     case("bytes-one-past", "one byte past the limit", begun, end, limits={"max_bytes": size - 1}, error=many, flag="event-bound-bytes")
+    case("bytes-blank-lines", "blank lines without end", begun, b"\n" * 5000, end, limits={"max_bytes": size + 1000}, error=many, flag="event-bound-bytes")
+    case("bytes-mid", "the limit within a chunk", begun, end, limits={"max_bytes": len(begun) + 10}, error=many, flag="event-bound-bytes")
     # X-13
     back = "counter"
 
@@ -525,6 +585,16 @@ def streams():
     counted("back-behind-silence", "a counter that goes back behind events without counts", inner("a", 5), inner("b"), BLANK, inner("c", 4), error=back)
     counted("back-one-choice", "one choice goes back while the other goes on", inner("a", 3), inner("b", 3, 1), inner("c", 4), inner("d", 2, 1), error=back)
     counted("back-of-all", "the count of all goes back", inner(count=9, choices=False), inner(count=8, choices=False), error=back)
+    counted("back-of-all-between", "the count of all goes back behind a choice's", inner(count=9, choices=False), inner("a", 1), inner(count=8, choices=False), error=back)
+    counted("all-below-a-choice", "the count of all is below one choice's", inner("a", 5), inner(count=4, choices=False), error=back)
+    counted("no-index", "a choice without an index is the first", b'data: {"choices":[{}],"usage":{"completion_tokens":4}}\n', inner("a", 3), error=back)
+    counted("several-lines", "a counter that goes back within a chunk", inner("a", 4) + BLANK + inner("b", 3), error=back)
+    every = {"limits": {"every_token": True}}
+    counted("every-token", "a server that counts every token", inner("a", 1), inner("b", 2), inner("c", 1, 1), inner("d", 3), inner(count=4, choices=False), **every)
+    counted("every-token-same", "and events that count nothing new", inner("", 0), inner("a", 1), inner("b", 1), inner("c", 2), **every)
+    counted("every-token-jump", "a jump at a server that counts every token", inner("a", 1), inner("b", 3), error=back, **every)
+    counted("every-token-first", "a jump from nothing", inner("b", 2), error=back, **every)
+    counted("every-token-all", "a count of all that is more than the choices'", inner("a", 1), inner("b", 2), inner(count=3, choices=False), error=back, **every)
     counted("back-to-zero", "a counter that starts again", inner("a", 2), inner("b", 0), error=back)
     counted("back-padded", "a counter that goes back in a padded line", inner("a", 2), inner("b", 1)[:-1] + b"      \n", error=back)
     return s.cases
