@@ -5,12 +5,13 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("sealwire", 0),
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),
     ("sealwire-instance", 2),
+    ("sealwire-libdeflate", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
     ("sealwire-vectors", 3),
