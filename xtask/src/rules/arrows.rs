@@ -1,11 +1,11 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay -> http -> sealwire, and
+//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay, tls -> http -> sealwire, and
 //! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("sealwire", 0),
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
@@ -13,6 +13,7 @@ const LAYERS: [(&str, u8); 10] = [
     ("sealwire-instance", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
+    ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
     ("sealwire-cli", 4),
     ("xtask", 0),
