@@ -1,4 +1,4 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay -> http -> sealwire, and
+//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay, tls -> http -> sealwire, and
 //! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
@@ -15,6 +15,7 @@ const LAYERS: [(&str, u8); 11] = [
     ("sealwire-libdeflate", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
+    ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
     ("sealwire-cli", 4),
     ("xtask", 0),
