@@ -1,11 +1,4 @@
-//! The query and the document of an instance's evidence (spec/http.md, section 5.1).
-//!
-//! Nothing is verified here: the document says what an instance claims.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+//! The query of an instance's evidence (spec/http.md, section 5.1). The document is that of `sealwire-attest`.
 
 use crate::carriage::{from_base64url, to_base64url};
 use crate::discovery::set_once;
@@ -51,73 +44,6 @@ impl EvidenceQuery {
     }
 }
 
-/// Bytes that JSON carries as standard base64 with padding.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Base64(pub Vec<u8>);
-
-impl Serialize for Base64 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Base64 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD
-            .decode(text)
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("expected standard base64 with padding"))
-    }
-}
-
-/// What made a quote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Tee {
-    /// Intel TDX.
-    Tdx,
-    /// AMD SEV-SNP.
-    SevSnp,
-}
-
-/// The evidence of one GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GpuEvidence {
-    /// The certificate chain as the GPU's driver gives it: PEM, base64 of it.
-    pub certificate: String,
-    /// The attestation report: the request and the response.
-    pub evidence: Base64,
-    /// The architecture, such as `HOPPER`.
-    pub arch: String,
-}
-
-/// The answer of an instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EvidenceDocument {
-    /// Whose evidence it is, base64url.
-    pub identity: String,
-    /// The nonce it was made for, base64url; absent if stapled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nonce: Option<String>,
-    /// What made the quote.
-    pub tee: Tee,
-    /// The quote or report.
-    pub quote: Base64,
-    /// Certificates that the quote does not hold itself, DER, the leaf first.
-    #[serde(default)]
-    pub certificates: Vec<Base64>,
-    /// The GPUs, in the order in which the statement hashes them.
-    #[serde(default)]
-    pub gpu: Vec<GpuEvidence>,
-    /// The bytes of the statement whose hash is in the quote.
-    pub statement: Base64,
-    /// What the TEE's maker says of the platform, if the instance staples it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collateral: Option<Value>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,34 +83,5 @@ mod tests {
         ] {
             assert_eq!(EvidenceQuery::from_query(&bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn document_has_the_names_of_the_specification() {
-        let document = EvidenceDocument {
-            identity: "AA".to_owned(),
-            nonce: None,
-            tee: Tee::SevSnp,
-            quote: Base64(vec![0xff]),
-            certificates: vec![Base64(vec![1])],
-            gpu: vec![GpuEvidence {
-                certificate: "cGVt".to_owned(),
-                evidence: Base64(vec![2]),
-                arch: "HOPPER".to_owned(),
-            }],
-            statement: Base64(b"{}".to_vec()),
-            collateral: None,
-        };
-        let json = serde_json::to_string(&document).expect("strings");
-        assert_eq!(
-            json,
-            r#"{"identity":"AA","tee":"sev-snp","quote":"/w==","certificates":["AQ=="],"gpu":[{"certificate":"cGVt","evidence":"Ag==","arch":"HOPPER"}],"statement":"e30="}"#
-        );
-        assert_eq!(
-            serde_json::from_str::<EvidenceDocument>(&json).ok(),
-            Some(document)
-        );
-        let unpadded = json.replace("/w==", "/w");
-        assert!(serde_json::from_str::<EvidenceDocument>(&unpadded).is_err());
     }
 }

@@ -5,8 +5,9 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("sealwire", 0),
+    ("sealwire-attest", 1),
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),

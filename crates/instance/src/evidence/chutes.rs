@@ -1,12 +1,12 @@
 //! The same material in the shape of chutes-v1: the quote binds the KEM key that discovery lists, and a certificate.
 
-use sealwire_http::evidence::{Base64, GpuEvidence};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
-use super::EvidenceError;
+use super::encoding::Base64;
+use super::{EvidenceError, Gpu};
 
 /// One element of the list `evidence` of chutes-v1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,7 +14,7 @@ pub struct ChutesEvidence {
     /// The quote.
     pub quote: Base64,
     /// The GPUs, each for a nonce that is the first half of the quote's report data.
-    pub gpu_evidence: Vec<GpuEvidence>,
+    pub gpu_evidence: Vec<Gpu>,
     /// The instance's name at its platform.
     pub instance_id: String,
     /// The certificate whose key the quote binds, DER.
@@ -64,7 +64,7 @@ pub(super) fn is_nonce(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::binding::hex;
+    use super::super::encoding::hex;
     use super::*;
 
     /// A self-signed certificate on P-256 that OpenSSL made.

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use sealwire_http::evidence::{GpuEvidence, MAX_EVIDENCE_BYTES};
+use sealwire_attest::GpuEvidence;
+use sealwire_http::evidence::MAX_EVIDENCE_BYTES;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::binding::hex;
+use super::encoding::hex;
 use super::{EvidenceError, GpuProvider, Making, Quote, QuoteProvider, file};
 
 /// The environment variable that holds the report data.
@@ -89,8 +90,8 @@ impl QuoteProvider for QuoteCommand {
     fn quote(&self, report_data: [u8; 64]) -> Making<'_, Quote> {
         Box::pin(async move {
             let json = self.0.run(REPORT_DATA, &hex(&report_data)).await?;
-            let (quote, gpu) = file::parse(&json, &self.0.path)?;
-            if !gpu.is_empty() {
+            let (quote, gpus) = file::parse(&json, &self.0.path)?;
+            if !gpus.is_empty() {
                 // It would have to be in the statement, whose hash is in the report data already.
                 return Err(EvidenceError::Content(
                     self.0.path.clone(),
@@ -103,7 +104,7 @@ impl QuoteProvider for QuoteCommand {
     }
 }
 
-/// GPU evidence from a command: it gets the nonce as 64 hexadecimal digits, and writes an object with `gpu` in the shape of the evidence document.
+/// GPU evidence from a command: it gets the nonce as 64 hexadecimal digits, and writes an object with `gpus` in the shape of the evidence document.
 #[derive(Debug, Clone)]
 pub struct GpuCommand(Program);
 
@@ -120,10 +121,10 @@ impl GpuCommand {
 }
 
 impl GpuProvider for GpuCommand {
-    fn gpu(&self, nonce: [u8; 32]) -> Making<'_, Vec<GpuEvidence>> {
+    fn gpus(&self, nonce: [u8; 32]) -> Making<'_, Vec<GpuEvidence>> {
         Box::pin(async move {
             let json = self.0.run(GPU_NONCE, &hex(&nonce)).await?;
-            file::parse_gpu(&json, &self.0.path)
+            file::parse_gpus(&json, &self.0.path)
         })
     }
 }
@@ -148,7 +149,7 @@ mod tests {
             .expect("a quote");
         assert_eq!(
             (quote.tee, quote.quote),
-            (super::super::Tee::Tdx, vec![1, 2])
+            (sealwire_attest::TeeKind::Tdx, vec![1, 2])
         );
         assert_eq!(quote.certificates, [[0xff]]);
         assert_eq!(quote.collateral, Some(serde_json::json!({"a": 1})));
@@ -156,17 +157,17 @@ mod tests {
 
     #[tokio::test]
     async fn gpu_evidence_for_the_nonce() {
-        let script = r#"[ "$1" = "$SEALWIRE_GPU_NONCE" ] && [ ${#1} = 64 ] && echo '{"gpu":[{"certificate":"c","evidence":"AQ==","arch":"HOPPER"}]}'"#;
+        let script = r#"[ "$1" = "$SEALWIRE_GPU_NONCE" ] && [ ${#1} = 64 ] && echo '{"gpus":[{"certificate":"","evidence":"AQ==","arch":"HOPPER"}]}'"#;
         let arguments = vec!["-c".to_owned(), script.to_owned(), "sh".to_owned()];
         let command = GpuCommand::new(PathBuf::from("/bin/sh"), arguments, TIME);
-        let gpu = command.gpu([7; 32]).await.expect("one");
-        assert_eq!((gpu.len(), gpu[0].arch.as_str()), (1, "HOPPER"));
+        let gpus = command.gpus([7; 32]).await.expect("one");
+        assert_eq!((gpus.len(), gpus[0].arch.as_str()), (1, "HOPPER"));
     }
 
     #[tokio::test]
     async fn each_fault_has_its_error() {
         type Check = fn(&EvidenceError) -> bool;
-        let cases: [(&str, Check); 5] = [
+        let cases: [(&str, Check); 6] = [
             (
                 "exit 3",
                 |error| matches!(error, EvidenceError::CommandFailed(_, status) if status.code() == Some(3)),
@@ -179,8 +180,12 @@ mod tests {
                 |error| matches!(error, EvidenceError::Content(_, why) if why.contains("sev-snp")),
             ),
             (
-                r#"echo '{"tee":"tdx","quote":"","gpu":[{"certificate":"","evidence":"","arch":""}]}'"#,
+                r#"echo '{"tee":"tdx","quote":"","gpus":[{"certificate":"","evidence":"","arch":""}]}'"#,
                 |error| matches!(error, EvidenceError::Content(_, why) if why.contains("--gpu-evidence")),
+            ),
+            (
+                r#"echo '{"tee":"none","quote":""}'"#,
+                |error| matches!(error, EvidenceError::Content(_, why) if why.contains("--evidence none")),
             ),
             ("exec yes", |error| {
                 matches!(error, EvidenceError::CommandOutput(_, MAX_EVIDENCE_BYTES))

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sealwire_http::evidence::Tee;
+use sealwire_attest::TeeKind;
 use tokio::sync::Mutex;
 
 use super::{EvidenceError, Making, Quote, QuoteProvider, cert_table};
@@ -79,8 +79,8 @@ impl Root {
         entry.write("inblob", report_data)?;
         let provider = entry.read("provider")?;
         let tee = match provider.trim_ascii() {
-            b"tdx_guest" => Tee::Tdx,
-            b"sev_guest" => Tee::SevSnp,
+            b"tdx_guest" => TeeKind::Tdx,
+            b"sev_guest" => TeeKind::SevSnp,
             other => {
                 let name = String::from_utf8_lossy(other).chars().take(40).collect();
                 return Err(EvidenceError::OtherProvider(name));
@@ -88,7 +88,7 @@ impl Root {
         };
         let quote = entry.read("outblob")?;
         let certificates = match tee {
-            Tee::SevSnp if entry.has("auxblob") => {
+            TeeKind::SevSnp if entry.has("auxblob") => {
                 cert_table::certificates(&entry.read("auxblob")?)?
             }
             // The quote holds them.
@@ -280,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn a_quote_of_tdx() {
         let made = quote(TDX).await.expect("a quote");
-        assert_eq!(made.tee, Tee::Tdx);
+        assert_eq!(made.tee, TeeKind::Tdx);
         assert_eq!(made.quote, [&b"quote over "[..], &[0x5a; 64]].concat());
         assert!(made.certificates.is_empty());
     }
@@ -294,7 +294,7 @@ mod tests {
         })
         .await
         .expect("a report");
-        assert_eq!(made.tee, Tee::SevSnp);
+        assert_eq!(made.tee, TeeKind::SevSnp);
         assert_eq!(made.certificates, [&b"vcek"[..], b"ask"]);
     }
 

@@ -4,20 +4,45 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealwire_http::carriage::to_base64url;
-use sealwire_http::evidence::{Base64, EvidenceDocument, GpuEvidence, MAX_EVIDENCE_BYTES};
+use sealwire_attest::{GpuEvidence, Statement, native};
 use sealwire_http::net::warn;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::binding::{StatementFacts, gpu_nonce, hex, report_data};
 use super::chutes::{BoundCertificate, is_nonce};
+use super::encoding::{Base64, hex};
 use super::{ChutesEvidence, EvidenceConfig, EvidenceError, Quote, QuoteSource, file};
 
-/// The nonce of stapled evidence.
-const STAPLED: [u8; 32] = [0; 32];
 /// Age at which a file of evidence is read again.
 const FILE_AGE: Duration = Duration::from_secs(2);
+
+/// The configuration that a statement describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementFacts {
+    /// The labels that are served.
+    pub labels: Vec<String>,
+    /// The least padding of answers.
+    pub padding: String,
+    /// The profiles that are spoken.
+    pub profiles: Vec<String>,
+    /// The model server.
+    pub upstream: String,
+}
+
+impl StatementFacts {
+    /// The statement's bytes beside this GPU evidence.
+    fn statement(&self, gpus: &[GpuEvidence]) -> Result<Vec<u8>, EvidenceError> {
+        let statement = Statement {
+            labels: self.labels.clone(),
+            upstream: self.upstream.clone(),
+            profiles: self.profiles.clone(),
+            padding: self.padding.clone(),
+            gpu_evidence_sha256: native::gpu_evidence_sha256(gpus),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok(statement.to_json()?)
+    }
+}
 
 /// The evidence of a running instance.
 #[derive(Debug)]
@@ -80,12 +105,6 @@ impl Evidence {
         Ok(evidence)
     }
 
-    /// What stapled evidence of this instance must be a quote over, while it is beside this GPU evidence.
-    #[must_use]
-    pub fn stapled_report_data(&self, gpu: &[GpuEvidence]) -> [u8; 64] {
-        report_data(&self.identity, &STAPLED, &self.facts.statement(gpu))
-    }
-
     /// The evidence document, for a nonce of the verifier's or stapled.
     ///
     /// # Errors
@@ -128,11 +147,11 @@ impl Evidence {
         nonce.copy_from_slice(data.split_at(32).0);
         let _slot = self.admit()?;
         self.in_time(async {
-            let gpu_evidence = self.gpu(nonce).await?;
+            let gpus = self.gpus(nonce).await?;
             let quote = checked(provider.quote(data).await?, &data)?;
             Ok(ChutesEvidence {
                 quote: Base64(quote.quote),
-                gpu_evidence,
+                gpu_evidence: gpus.into_iter().map(Into::into).collect(),
                 instance_id: instance_id.to_owned(),
                 certificate: Base64(certificate.der.clone()),
             })
@@ -178,40 +197,39 @@ impl Evidence {
             .unwrap_or(Err(EvidenceError::Time(time)))
     }
 
-    async fn gpu(&self, nonce: [u8; 32]) -> Result<Vec<GpuEvidence>, EvidenceError> {
+    async fn gpus(&self, nonce: [u8; 32]) -> Result<Vec<GpuEvidence>, EvidenceError> {
         let Some(provider) = &self.config.gpu else {
             return Ok(Vec::new());
         };
-        let gpu = provider.gpu(nonce).await?;
-        if gpu.is_empty() {
+        let gpus = provider.gpus(nonce).await?;
+        if gpus.is_empty() {
             return Err(EvidenceError::NoGpu);
         }
-        Ok(gpu)
+        Ok(gpus)
     }
 
     async fn make(&self, nonce: Option<[u8; 32]>) -> Result<Bytes, EvidenceError> {
         self.in_time(async {
-            let (quote, gpu, statement) = self.material(nonce.unwrap_or(STAPLED)).await?;
+            let (quote, gpus, statement) = self.material(nonce.as_ref()).await?;
             let collateral = match &self.config.collateral {
                 Some(path) => Some(self.collateral(path.clone()).await?),
                 None => quote.collateral,
             };
-            let document = EvidenceDocument {
-                identity: to_base64url(&self.identity),
-                nonce: nonce.map(|nonce| to_base64url(&nonce)),
+            let document = sealwire_attest::Evidence {
                 tee: quote.tee,
-                quote: Base64(quote.quote),
-                certificates: quote.certificates.into_iter().map(Base64).collect(),
-                gpu,
-                statement: Base64(statement),
-                collateral,
+                quote: quote.quote,
+                certificates: quote.certificates,
+                gpus,
+                gpu_tokens: None,
+                collateral: collateral.map(|value| value.to_string().into_bytes()),
+                statement: Some(statement),
+                claimed_identity: Some(self.identity),
+                claimed_nonce: nonce,
             };
-            // Strings and values that came from JSON: serialising them cannot fail.
-            let bytes = serde_json::to_vec(&document).unwrap_or_default();
-            if bytes.len() > MAX_EVIDENCE_BYTES {
-                return Err(EvidenceError::TooLarge(bytes.len(), MAX_EVIDENCE_BYTES));
-            }
-            Ok(bytes.into())
+            let json = document.to_json()?;
+            // A client reads within bounds: what it would not take is said here and not there.
+            sealwire_attest::Evidence::from_json(&json)?;
+            Ok(json.into())
         })
         .await
     }
@@ -219,30 +237,30 @@ impl Evidence {
     /// Quote, GPU evidence and statement for a nonce.
     async fn material(
         &self,
-        nonce: [u8; 32],
+        nonce: Option<&[u8; 32]>,
     ) -> Result<(Quote, Vec<GpuEvidence>, Vec<u8>), EvidenceError> {
         match &self.config.quotes {
             QuoteSource::Provider(provider) => {
-                let gpu = self.gpu(gpu_nonce(&self.identity, &nonce)).await?;
-                let statement = self.facts.statement(&gpu);
-                let data = report_data(&self.identity, &nonce, &statement);
+                let gpus = self.gpus(native::gpu_nonce(&self.identity, nonce)).await?;
+                let statement = self.facts.statement(&gpus)?;
+                let data = native::report_data(&self.identity, nonce, &statement);
                 let quote = checked(provider.quote(data).await?, &data)?;
-                Ok((quote, gpu, statement))
+                Ok((quote, gpus, statement))
             }
             QuoteSource::File(path) => {
                 let path = path.clone();
-                let (quote, gpu) =
+                let (quote, gpus) =
                     blocking(move || file::parse(&file::read(&path)?, &path)).await?;
-                let statement = self.facts.statement(&gpu);
-                let data = report_data(&self.identity, &nonce, &statement);
-                if checked(quote.clone(), &data).is_err() {
+                let statement = self.facts.statement(&gpus)?;
+                let data = native::report_data(&self.identity, nonce, &statement);
+                if !holds(&quote, &data) {
                     // It may be made and put there now that the identity is known.
                     warn(&format!(
                         "warning: the quote in the evidence file is not over this instance's report data {}; clients refuse it",
                         hex(&data)
                     ));
                 }
-                Ok((quote, gpu, statement))
+                Ok((quote, gpus, statement))
             }
         }
     }
@@ -267,13 +285,16 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(EvidenceError::GivenUp))
 }
 
-/// A quote that holds what it was made over. Whether it is a sound one is for verifiers to say.
-fn checked(quote: Quote, report_data: &[u8; 64]) -> Result<Quote, EvidenceError> {
-    let holds = quote
+/// Whether the report data stands in a quote. Whether the quote is a sound one is for verifiers to say.
+fn holds(quote: &Quote, report_data: &[u8; 64]) -> bool {
+    quote
         .quote
         .windows(report_data.len())
-        .any(|window| window == report_data);
-    if holds {
+        .any(|window| window == report_data)
+}
+
+fn checked(quote: Quote, report_data: &[u8; 64]) -> Result<Quote, EvidenceError> {
+    if holds(&quote, report_data) {
         Ok(quote)
     } else {
         Err(EvidenceError::OtherReportData)

@@ -4,28 +4,58 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use sealwire_http::evidence::{Base64, GpuEvidence, MAX_EVIDENCE_BYTES, Tee};
-use serde::Deserialize;
+use sealwire_attest::{GpuEvidence, TeeKind};
+use sealwire_http::evidence::MAX_EVIDENCE_BYTES;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::encoding::Base64;
 use super::{EvidenceError, Quote};
 
-/// The native shape, without what the instance itself knows.
+/// The evidence document without what the instance itself knows; other members are not looked at.
 #[derive(Deserialize)]
 struct Shape {
-    tee: Tee,
+    tee: TeeKind,
     quote: Base64,
     #[serde(default)]
     certificates: Vec<Base64>,
     #[serde(default)]
-    gpu: Vec<GpuEvidence>,
+    gpus: Vec<Gpu>,
     #[serde(default)]
     collateral: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct GpuShape {
-    gpu: Vec<GpuEvidence>,
+    gpus: Vec<Gpu>,
+}
+
+/// One GPU in JSON, which is the same in both profiles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    certificate: Base64,
+    evidence: Base64,
+    arch: String,
+}
+
+impl From<Gpu> for GpuEvidence {
+    fn from(gpu: Gpu) -> Self {
+        Self {
+            arch: gpu.arch,
+            certificate: gpu.certificate.0,
+            evidence: gpu.evidence.0,
+        }
+    }
+}
+
+impl From<GpuEvidence> for Gpu {
+    fn from(gpu: GpuEvidence) -> Self {
+        Self {
+            certificate: Base64(gpu.certificate),
+            evidence: Base64(gpu.evidence),
+            arch: gpu.arch,
+        }
+    }
 }
 
 /// A quote and the GPU evidence beside it, from JSON that `origin` gave.
@@ -34,20 +64,25 @@ pub(super) fn parse(
     origin: &Path,
 ) -> Result<(Quote, Vec<GpuEvidence>), EvidenceError> {
     let shape: Shape = serde_json::from_slice(json).map_err(|error| content(origin, &error))?;
+    if shape.tee == TeeKind::None {
+        return Err(EvidenceError::Content(
+            origin.to_owned(),
+            "its tee is none; without an enclave say --evidence none".to_owned(),
+        ));
+    }
     let quote = Quote {
         tee: shape.tee,
         quote: shape.quote.0,
         certificates: shape.certificates.into_iter().map(|der| der.0).collect(),
         collateral: shape.collateral,
     };
-    Ok((quote, shape.gpu))
+    Ok((quote, shape.gpus.into_iter().map(Into::into).collect()))
 }
 
 /// GPU evidence alone.
-pub(super) fn parse_gpu(json: &[u8], origin: &Path) -> Result<Vec<GpuEvidence>, EvidenceError> {
-    serde_json::from_slice(json)
-        .map(|shape: GpuShape| shape.gpu)
-        .map_err(|error| content(origin, &error))
+pub(super) fn parse_gpus(json: &[u8], origin: &Path) -> Result<Vec<GpuEvidence>, EvidenceError> {
+    let shape: GpuShape = serde_json::from_slice(json).map_err(|error| content(origin, &error))?;
+    Ok(shape.gpus.into_iter().map(Into::into).collect())
 }
 
 fn content(origin: &Path, error: &serde_json::Error) -> EvidenceError {
@@ -65,7 +100,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, EvidenceError> {
         .read_to_end(&mut bytes)
         .map_err(io)?;
     if bytes.len() > MAX_EVIDENCE_BYTES {
-        return Err(EvidenceError::TooLarge(bytes.len(), MAX_EVIDENCE_BYTES));
+        return Err(EvidenceError::Content(
+            path.to_owned(),
+            format!("it has more than {MAX_EVIDENCE_BYTES} bytes"),
+        ));
     }
     Ok(bytes)
 }

@@ -7,12 +7,12 @@
 //!
 //! The statement names the hash of the GPU evidence and the report data that of the statement, hence the order.
 
-mod binding;
 mod cert_table;
 mod chutes;
 mod command;
 mod configfs;
 mod desk;
+mod encoding;
 mod file;
 
 use std::fmt::Debug;
@@ -24,21 +24,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealwire::RelayCode;
-pub use sealwire_http::evidence::{Base64, GpuEvidence, Tee};
+use sealwire_attest::{GpuEvidence, StatementError, TeeKind};
 use sealwire_http::problem::Problem;
 use serde_json::Value;
 
-pub use binding::StatementFacts;
 pub use chutes::ChutesEvidence;
 pub use command::{GpuCommand, QuoteCommand};
 pub use configfs::{CONFIGFS_ROOT, ConfigfsTsm};
-pub use desk::Evidence;
+pub use desk::{Evidence, StatementFacts};
+pub use encoding::Base64;
+pub use file::Gpu;
 
 /// A quote and what goes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quote {
     /// What made it.
-    pub tee: Tee,
+    pub tee: TeeKind,
     /// Its bytes.
     pub quote: Vec<u8>,
     /// Certificates that it does not hold itself, DER, the leaf first.
@@ -59,7 +60,7 @@ pub trait QuoteProvider: Debug + Send + Sync {
 /// Makes evidence of GPUs. Dropping what it returns gives the work up.
 pub trait GpuProvider: Debug + Send + Sync {
     /// The evidence of every GPU, each for this nonce.
-    fn gpu(&self, nonce: [u8; 32]) -> Making<'_, Vec<GpuEvidence>>;
+    fn gpus(&self, nonce: [u8; 32]) -> Making<'_, Vec<GpuEvidence>>;
 }
 
 /// Where quotes come from.
@@ -123,7 +124,7 @@ impl EvidenceConfig {
             quotes,
             gpu: None,
             collateral: None,
-            profiles: vec!["native".to_owned()],
+            profiles: vec!["sealwire/1".to_owned()],
             certificate: None,
             limits: EvidenceLimits::default(),
         }
@@ -183,9 +184,12 @@ pub enum EvidenceError {
         "the provider of GPU evidence gave none; leave --gpu-evidence out where there is no GPU"
     )]
     NoGpu,
-    /// All of it together is larger than clients take.
-    #[error("the evidence has {0} bytes, clients take {1}")]
-    TooLarge(usize, usize),
+    /// The configuration does not fit into a statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// Clients would not read it.
+    #[error("no client would take this evidence: {0}")]
+    Unreadable(#[from] sealwire_attest::EvidenceError),
     /// It took too long.
     #[error("no evidence within {} s", .0.as_secs())]
     Time(Duration),
