@@ -5,6 +5,7 @@
 //! * [`carriage`]: paths, header fields, media types, the context header;
 //! * [`problem`]: the closed list of relay-plane errors, as RFC 9457 problem documents;
 //! * [`discovery`]: the JSON of bundle discovery and of an instance's description;
+//! * [`evidence`]: the query of an instance's evidence;
 //! * [`message`]: RFC 9292 binary HTTP of indeterminate length, bounded and incremental;
 //! * [`inner`]: what the sealed request head may carry, and the two fields that sealwire adds;
 //! * [`forward`]: what an instance passes on to its model server;
@@ -24,6 +25,7 @@ pub mod access;
 pub mod carriage;
 pub mod chutes;
 pub mod discovery;
+pub mod evidence;
 pub mod forward;
 pub mod inner;
 pub mod json_body;

@@ -17,7 +17,7 @@ pub use body::{
     next_data_by, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
-pub use process::{SecretArgument, SecretError, announce, say, stop_signal};
+pub use process::{SecretArgument, SecretError, announce, say, stop_signal, warn};
 pub use reply::{detail, json, problem, problem_with_status, text};
 pub use server::{Handler, Server, ServerLimits};
 pub use timer::TokioTimer;
