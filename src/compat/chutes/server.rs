@@ -25,6 +25,8 @@ pub struct Unadmitted {
 pub struct Request {
     /// The application's body, without the protocol's own member.
     pub body: Vec<u8>,
+    /// The client is of this library: its request carries data of section 6.
+    pub extended: bool,
     /// Answers it.
     pub responder: Responder,
 }
@@ -74,6 +76,7 @@ pub fn open_request(
         id: provider.verification.hash.sha256(&[parts.ciphertext]),
         request: Request {
             body: object.without(RESPONSE_KEY),
+            extended: codec.extensions && unpacked.extra.is_some(),
             responder: Responder {
                 codec: *codec,
                 client_key,
