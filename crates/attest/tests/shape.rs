@@ -39,7 +39,7 @@ fn unknown_members_are_refused() {
         changed("tee", json!("sgx")),
         EvidenceError::Json(_)
     ));
-    for required in ["format", "tee", "identity", "statement"] {
+    for required in ["format", "tee", "identity", "nonce", "statement"] {
         let mut value = good();
         value.as_object_mut().unwrap().remove(required);
         assert!(

@@ -71,6 +71,9 @@ struct VerifyArgs {
     /// Native: the identity that the bundle names, base64url
     #[arg(long, value_name = "IDENTITY", conflicts_with_all = ["capture", "discovery", "e2e_pubkey"])]
     identity: Option<String>,
+    /// When the nonce was sent; without it evidence that answers the nonce counts as new
+    #[arg(long, value_name = "TIME")]
+    sent: Option<String>,
     /// Intel's collateral as JSON; repeat for other platforms
     #[arg(long, value_name = "FILE")]
     collateral: Vec<PathBuf>,
@@ -142,6 +145,12 @@ fn verify(args: VerifyArgs) -> Result<(), AttestError> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
     };
+    let sent = args
+        .sent
+        .as_deref()
+        .map(input::time)
+        .transpose()?
+        .unwrap_or(now);
     let mut verifier = Verifier::new(policy);
     if let Some(jwks) = input.jwks.take() {
         verifier = verifier.with_jwks(jwks);
@@ -158,7 +167,7 @@ fn verify(args: VerifyArgs) -> Result<(), AttestError> {
     let reports: Vec<(&Case, Report)> = input
         .cases
         .iter()
-        .map(|case| (case, verify_one(&verifier, case, &input, &keys, now)))
+        .map(|case| (case, verify_one(&verifier, case, &input, &keys, sent, now)))
         .collect();
     let refused = reports
         .iter()
@@ -183,6 +192,7 @@ fn verify_one(
     case: &Case,
     input: &input::Input,
     keys: &[&str],
+    sent: u64,
     now: u64,
 ) -> Report {
     let fmspc = sealwire_attest::collateral::quote_fmspc(&case.evidence.quote).ok();
@@ -219,7 +229,7 @@ fn verify_one(
         Bound::Pinned { identity } => (Binding::Pinned { identity }, false),
     };
     let freshness = if fresh {
-        Freshness::Challenged { sent: now }
+        Freshness::Challenged { sent }
     } else {
         Freshness::Stapled
     };
