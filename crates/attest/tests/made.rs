@@ -221,7 +221,7 @@ fn the_quote_and_its_parts() {
 
 #[test]
 fn a_quote_of_another_root() {
-    let mut case = Case::good();
+    let case = Case::good();
     let toml = "any_measurement = true\n[roots]\nnvidia = { name = \"rig\", file = \"n\" }\n";
     let policy =
         sealwire_attest::Policy::from_toml_with(toml, |_| Ok(GpuRig::new().root())).unwrap();

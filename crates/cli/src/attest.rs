@@ -23,7 +23,7 @@ pub struct AttestArgs {
 #[derive(Subcommand)]
 enum AttestCommand {
     /// Checks evidence against a policy; succeeds only if every instance passes
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Shows measurements, platform and GPUs, without judging any of it
     Show(ShowArgs),
     /// Writes a policy that lists what the evidence measured. Look at where the evidence came from before you use it
@@ -124,20 +124,20 @@ impl From<InputError> for AttestError {
 /// [`AttestError`].
 pub fn run(args: AttestArgs) -> Result<(), AttestError> {
     match args.command {
-        AttestCommand::Verify(args) => verify(args),
+        AttestCommand::Verify(args) => verify(&args),
         AttestCommand::Show(args) => show(&args),
         AttestCommand::PolicyFromEvidence(args) => policy_from_evidence(&args),
     }
 }
 
-fn verify(args: VerifyArgs) -> Result<(), AttestError> {
+fn verify(args: &VerifyArgs) -> Result<(), AttestError> {
     let text = input::text(&args.policy)?;
     let folder = args.policy.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::from_toml_with(&text, |file| {
         std::fs::read(folder.join(file)).map_err(|error| error.to_string())
     })
     .map_err(|error| InputError::Policy(args.policy.clone(), Box::new(error)))?;
-    let mut input = input::read(&args.source, Some(&args))?;
+    let mut input = input::read(&args.source, Some(args))?;
     let now = match (&args.at, input.now) {
         (Some(text), _) => input::time(text)?,
         (None, Some(captured)) => captured,
