@@ -4,9 +4,11 @@
 
 pub mod demo;
 pub mod demo_model;
+pub mod evidence_args;
 pub mod identity_file;
 pub mod instance;
 pub mod provider;
 pub mod proxy;
 pub mod suites;
 pub mod vectors;
+pub mod vm_certificate;

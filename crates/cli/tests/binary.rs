@@ -72,6 +72,59 @@ fn an_instance_without_evidence_must_be_told_so() {
     assert!(text.contains("--evidence none"), "{text}");
 }
 
+const INSTANCE: [&str; 5] = [
+    "instance",
+    "--upstream",
+    "http://127.0.0.1:1",
+    "--model",
+    "m",
+];
+
+#[test]
+fn with_evidence_an_identity_key_is_never_stored() {
+    let path = scratch("attested-identity");
+    let file = path.to_str().expect("UTF-8");
+    let evidence = ["--evidence", "command=true", "--identity-key", file];
+    let output = run(&[&INSTANCE[..], &evidence].concat());
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("--identity-key is for --evidence none"),
+        "{text}"
+    );
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_instance_whose_evidence_fails_says_why_and_does_not_start() {
+    for (evidence, expected) in [
+        (&["configfs-tsm=no-such-folder"][..], "no-such-folder"),
+        (&["command=false"][..], "evidence command false failed"),
+        (&["command=true"][..], "true holds no evidence"),
+        (&["command=no-such-program"][..], "no-such-program"),
+        (&["file=no-such-file"][..], "no-such-file"),
+        (&["sgx"][..], "expected configfs-tsm"),
+        (
+            &["none", "--gpu-evidence", "command=true"][..],
+            "--gpu-evidence needs evidence",
+        ),
+        (
+            &["file=no-such-file", "--gpu-evidence", "command=true"][..],
+            "put the GPUs into the file",
+        ),
+        (
+            &["command=true", "--vm-certificate", "no-such-file"][..],
+            "cannot read the certificate",
+        ),
+    ] {
+        let output = run(&[&INSTANCE[..], &["--evidence"], evidence].concat());
+        assert!(!output.status.success(), "{evidence:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{evidence:?}: {text}");
+        assert!(output.stdout.is_empty(), "{evidence:?}");
+    }
+}
+
 #[test]
 fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
     let relay = ["proxy", "--relay", "http://127.0.0.1:1"];

@@ -11,8 +11,9 @@ use sealwire::rustcrypto::verification;
 use sealwire::{Context, RelayCode};
 use sealwire_http::access::Access;
 use sealwire_http::carriage::{
-    BUNDLES_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, RESPONSE_MEDIA_TYPE, USAGE_PATH,
-    check_media_type, context_bytes, request_headers, response_headers, to_base64url,
+    BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH,
+    RESPONSE_MEDIA_TYPE, USAGE_PATH, check_media_type, context_bytes, request_headers,
+    response_headers, to_base64url,
 };
 use sealwire_http::discovery::{BundleQuery, bundles_to_json};
 use sealwire_http::net::{
@@ -24,6 +25,7 @@ use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::evidence::Evidence;
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
@@ -44,6 +46,7 @@ pub(crate) struct Handler {
     ledger: Arc<Ledger>,
     client: HttpClient,
     streams: Arc<Semaphore>,
+    evidence: Evidence,
 }
 
 /// A request whose H1 is read and whose instance is known.
@@ -87,6 +90,9 @@ impl Handler {
         match (request.method(), path) {
             (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
             (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")).await,
+            (&Method::GET, EVIDENCE_PATH) => {
+                self.evidence(request.uri().query().unwrap_or("")).await
+            }
             (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
                 let list = model_list(labels.iter().map(String::as_str));
@@ -111,6 +117,7 @@ impl Handler {
         Self {
             access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),
             streams: Arc::new(Semaphore::new(config.limits.streams)),
+            evidence: Evidence::new(client.clone()),
             config,
             registry,
             ledger: Arc::new(Ledger::default()),
@@ -134,6 +141,16 @@ impl Handler {
                 problem_with_status(&unknown, StatusCode::NOT_FOUND)
             }
             Err(error) => problem(&error),
+        }
+    }
+
+    async fn evidence(&self, query: &str) -> Response<Body> {
+        match self.evidence.fetch(&self.registry, query).await {
+            Ok(answer) => answer,
+            Err(unknown) if unknown.code == RelayCode::KeyUnknown => {
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+            Err(refusal) => problem(&refusal),
         }
     }
 

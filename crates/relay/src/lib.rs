@@ -13,6 +13,7 @@
 #[cfg(feature = "cli")]
 pub mod args;
 mod cors;
+mod evidence;
 mod forward;
 mod handler;
 mod ledger;
