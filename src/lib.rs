@@ -68,6 +68,7 @@
 //! | `getrandom` | yes | the operating system's random generator for it |
 //! | `verify` | with `rustcrypto` | SHA-256 and Ed25519 verification only: what a relay links |
 //! | `futures` | no | adapters over futures-io, `Stream` and `Sink` |
+//! | `chutes-v1` | no | `compat::chutes`, the deployed Chutes E2EE protocol, hardened |
 //! | `tokio` | no | the same types with tokio's `AsyncRead` and `AsyncWrite` |
 //!
 //! Features only add. Without any the crate is `no_std` with `alloc`, and a [`CryptoProvider`] of your own makes it run.
@@ -95,6 +96,8 @@ pub mod adapter;
 pub mod bundle;
 pub mod client;
 mod codec;
+#[cfg(feature = "chutes-v1")]
+pub mod compat;
 mod context;
 pub mod crypto;
 mod error;

@@ -2,7 +2,6 @@
 //!
 //! Nothing here is covered by semver, and nothing of it may touch traffic.
 
-#[cfg(feature = "testing")]
 use alloc::boxed::Box;
 use core::cell::RefCell;
 use std::thread_local;
@@ -11,7 +10,7 @@ use std::vec::Vec;
 use crate::crypto::rustcrypto::{self, MlKem768, XWing};
 #[cfg(feature = "testing")]
 use crate::crypto::{Aead, AeadKey};
-use crate::crypto::{CryptoProvider, Kem, Secret, SecureRandom};
+use crate::crypto::{CryptoProvider, DecapsulationKey, Kem, Secret, SecureRandom};
 use crate::error::{CryptoError, Error};
 use crate::handshake::schedule::{self, EarlySecrets, LateSecrets};
 use crate::receipt::{ReceiptChecker, ReceiptKind};
@@ -208,6 +207,14 @@ pub fn nonce(iv: [u8; 12], seq: u64) -> [u8; 12] {
 /// Brings a checker to where the last receipt it took had this index and kind.
 pub fn set_last_receipt(checker: &mut ReceiptChecker, index: u32, kind: ReceiptKind) {
     checker.moved_to(index, kind);
+}
+
+/// An ML-KEM-768 decapsulation key from its expanded form of 2,400 bytes, as other programs store it.
+///
+/// # Errors
+/// [`CryptoError::Invalid`].
+pub fn ml_kem_768_key(expanded: &[u8]) -> Result<Box<dyn DecapsulationKey>, CryptoError> {
+    rustcrypto::ml_kem_768_from_expanded(expanded)
 }
 
 /// The encapsulation key in a bundle.

@@ -62,6 +62,8 @@ pub use report::{Check, Measurements, Outcome, Reason, Rejected, Report, TcbView
 pub use roots::RootError;
 pub use statement::{Statement, StatementError};
 #[cfg(feature = "verify")]
+pub use time::{from_rfc3339 as unix_from_rfc3339, to_rfc3339 as unix_to_rfc3339};
+#[cfg(feature = "verify")]
 pub use verified::{AttestedChutesKey, Bound, Verified, VerifiedError};
 #[cfg(feature = "verify")]
 pub use verifier::Verifier;

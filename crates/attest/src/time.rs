@@ -3,14 +3,17 @@
 use x509_cert::der::DateTime;
 use x509_cert::time::Validity;
 
-/// `2026-05-20T01:16:27Z`.
-pub(crate) fn from_rfc3339(text: &str) -> Option<u64> {
+/// Reads a time such as `2026-05-20T01:16:27Z` as unix seconds.
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<u64> {
     text.parse::<DateTime>()
         .ok()
         .map(|time| time.unix_duration().as_secs())
 }
 
-pub(crate) fn to_rfc3339(unix: u64) -> String {
+/// Writes unix seconds as such a time.
+#[must_use]
+pub fn to_rfc3339(unix: u64) -> String {
     DateTime::from_unix_duration(std::time::Duration::from_secs(unix))
         .map_or_else(|_| format!("unix {unix}"), |time| time.to_string())
 }

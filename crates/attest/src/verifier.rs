@@ -10,7 +10,7 @@ use crate::evidence::{Evidence, TeeKind};
 use crate::gpu::{self, Jwks};
 use crate::native;
 use crate::policy::{GpuRequirement, GpuWay, Policy};
-use crate::report::{Measurements, Outcome, Reason, Report};
+use crate::report::{Measurements, Reason, Report};
 use crate::statement::Statement;
 use crate::verified::{AttestedChutesKey, Bound, Verified};
 use crate::{snp, tdx};
@@ -518,11 +518,4 @@ fn check_chutes(
     }
     let bound = key.map(|key| Bound::ChutesV1(AttestedChutesKey::new(key)));
     (bound, halves.map(|(first, _)| *first))
-}
-
-impl Report {
-    /// Whether the check of this name passed.
-    pub(crate) fn has_passed(&self, name: &str) -> bool {
-        self.outcome(name) == Some(Outcome::Passed)
-    }
 }

@@ -1,6 +1,7 @@
 //! `sealwire proxy`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -8,10 +9,9 @@ use sealwire::client::EarlyData;
 use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{
-    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
-};
+use sealwire_http::net::{BaseUrl, ClientConfig, SecretArgument, SecretError, announce};
 use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
+use sealwire_tls::{Settings, SettingsError};
 
 use crate::provider::provider;
 use crate::suites;
@@ -41,6 +41,10 @@ pub struct ProxyArgs {
     /// The relay
     #[arg(long, value_name = "URL")]
     relay: BaseUrl,
+    /// A PEM file with certificate authorities to trust beside the machine's own, for https; repeat for more. HTTP proxies are taken from
+    /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY
+    #[arg(long = "ca", value_name = "FILE")]
+    authorities: Vec<PathBuf>,
     /// The identity of an instance to trust, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
     pins: Vec<[u8; 32]>,
@@ -90,6 +94,9 @@ pub enum ProxyError {
     /// A key.
     #[error(transparent)]
     Key(#[from] SecretError),
+    /// Certificate authorities, or the HTTP proxies of the environment.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The proxy itself.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -123,7 +130,10 @@ pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), 
     config.billing = args.billing.map(String::into_bytes);
     config.limits.request_bytes = args.max_request_bytes;
     config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
-    let client = HttpClient::new(&ClientConfig::default());
+    let client = sealwire_tls::client(
+        &ClientConfig::default(),
+        &Settings::from_env(args.authorities),
+    )?;
     let proxy = start(config, provider(), client).await?;
     announce(proxy.address());
     stop.await;

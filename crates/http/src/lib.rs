@@ -14,12 +14,16 @@
 //! * [`sse`]: splitting of server-sent events;
 //! * [`json_body`]: the top level of an API request's JSON;
 //! * [`sealed`]: from frames to the pieces of a sealed message;
-//! * [`openai`]: the error and list shapes of the OpenAI API.
+//! * [`openai`]: the error and list shapes of the OpenAI API;
+//! * [`usage`]: token counts;
+//! * [`profile`]: the names of profiles;
+//! * [`chutes`]: the carriage of the profile chutes-v1.
 //!
 //! The feature `net` adds the server loop and the client on tokio and hyper.
 
 pub mod access;
 pub mod carriage;
+pub mod chutes;
 pub mod discovery;
 pub mod evidence;
 pub mod forward;
@@ -31,5 +35,7 @@ pub mod net;
 pub mod openai;
 pub mod pacing;
 pub mod problem;
+pub mod profile;
 pub mod sealed;
 pub mod sse;
+pub mod usage;

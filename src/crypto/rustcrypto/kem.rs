@@ -61,6 +61,18 @@ impl DecapsulationKey for MlKem768Key {
     }
 }
 
+/// A key in the expanded form of FIPS 203.
+#[cfg(feature = "conformance")]
+pub(crate) fn ml_kem_768_from_expanded(
+    expanded: &[u8],
+) -> Result<Box<dyn DecapsulationKey>, CryptoError> {
+    let expanded = expanded.try_into().map_err(|_| CryptoError::Invalid)?;
+    #[expect(deprecated, reason = "other programs store keys so")]
+    let key = ml_kem::ml_kem_768::DecapsulationKey::from_expanded(expanded)
+        .map_err(|_| CryptoError::Invalid)?;
+    Ok(Box::new(MlKem768Key(key)))
+}
+
 /// `EncapsulationKey::new` performs the modulus check of FIPS 203 section 7.2.
 fn ml_kem_public_key(bytes: &[u8]) -> Result<ml_kem::ml_kem_768::EncapsulationKey, CryptoError> {
     let bytes = bytes.try_into().map_err(|_| CryptoError::Invalid)?;

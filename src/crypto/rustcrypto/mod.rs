@@ -13,6 +13,8 @@ mod kem;
 #[cfg(feature = "rustcrypto")]
 mod sign;
 
+#[cfg(feature = "conformance")]
+pub(crate) use self::kem::ml_kem_768_from_expanded;
 #[cfg(feature = "rustcrypto")]
 pub use self::kem::{MlKem768, XWing};
 

@@ -1,4 +1,4 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay -> http -> sealwire, and
+//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay, tls -> http -> sealwire, and
 //! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
@@ -12,8 +12,10 @@ const LAYERS: [(&str, u8); 11] = [
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),
     ("sealwire-instance", 2),
+    ("sealwire-libdeflate", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
+    ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
     ("sealwire-cli", 4),
     ("xtask", 0),

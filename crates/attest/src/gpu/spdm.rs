@@ -133,17 +133,16 @@ pub(crate) fn check(
         .as_ref()
         .and_then(|certificates| certificates.first());
     match leaf {
-        Some(leaf) => report.judge(
-            name("signature"),
-            chain::verify_p384(leaf.point(), parsed.signed, parsed.signature),
-            Reason::GpuSignature,
-            "ECDSA P-384 by the first certificate over all before it",
-            if chain::verify_p384(leaf.point(), parsed.signed, parsed.signature) {
+        Some(leaf) => {
+            let ok = chain::verify_p384(leaf.point(), parsed.signed, parsed.signature);
+            let got = if ok {
                 leaf.subject()
             } else {
                 "another signature: the report was changed, or another device signed it".to_owned()
-            },
-        ),
+            };
+            let expected = "ECDSA P-384 by the first certificate over all before it";
+            report.judge(name("signature"), ok, Reason::GpuSignature, expected, got);
+        }
         None => report.not_run(
             name("signature"),
             "ECDSA P-384 by the first certificate",

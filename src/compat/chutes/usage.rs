@@ -1,0 +1,125 @@
+//! Counts of tokens: in plaintext for the relay's bill, and inside each chunk, where they betray a reordering (section 5.3).
+
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use super::error::{ChutesError, EventFault};
+
+/// Choices of one answer whose counters are followed.
+const MAX_CHOICES: usize = 128;
+
+/// Tokens as the model server counted them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// `prompt_tokens`.
+    pub prompt: u64,
+    /// `completion_tokens`.
+    pub completion: u64,
+    /// `prompt_tokens_details.cached_tokens`.
+    pub cached: u64,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    cached_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// From the value of a `usage` event or member.
+    ///
+    /// # Errors
+    /// [`EventFault::Usage`] if it is no object, or a count is none.
+    pub fn from_json(json: &str) -> Result<Self, EventFault> {
+        let counts: Counts = serde_json::from_str(json).map_err(|_| EventFault::Usage)?;
+        // serde takes an array for a struct too.
+        if !json.trim_ascii_start().starts_with('{') {
+            return Err(EventFault::Usage);
+        }
+        Ok(Self {
+            prompt: counts.prompt_tokens.unwrap_or(0),
+            completion: counts.completion_tokens.unwrap_or(0),
+            cached: counts
+                .prompt_tokens_details
+                .and_then(|details| details.cached_tokens)
+                .unwrap_or(0),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Counts>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: u64,
+}
+
+/// The counter `completion_tokens` of each choice, which only grows.
+#[derive(Default)]
+pub(super) struct Counter {
+    every_token: bool,
+    seen: BTreeMap<u64, u64>,
+}
+
+impl Counter {
+    /// `every_token`: the model server counts each token in a chunk of its own, so a step of more than one is a gap.
+    pub(super) fn new(every_token: bool) -> Self {
+        Self {
+            every_token,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the data of one event of the inner stream. Events of other shapes, or without counts, say nothing.
+    pub(super) fn observe(&mut self, data: &str) -> Result<(), ChutesError> {
+        let Ok(chunk) = serde_json::from_str::<Chunk>(data) else {
+            return Ok(());
+        };
+        let Some(count) = chunk.usage.and_then(|usage| usage.completion_tokens) else {
+            return Ok(());
+        };
+        let Some(choice) = chunk.choices.first() else {
+            return self.total(count);
+        };
+        let room = self.seen.len() < MAX_CHOICES;
+        let last = match self.seen.entry(choice.index) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) if room => entry.insert(0),
+            Entry::Vacant(_) => return Ok(()),
+        };
+        let step = count.checked_sub(*last).ok_or(ChutesError::Counter)?;
+        if self.every_token && step > 1 {
+            return Err(ChutesError::Counter);
+        }
+        *last = count;
+        Ok(())
+    }
+
+    /// The event without choices counts all of them.
+    fn total(&self, count: u64) -> Result<(), ChutesError> {
+        let all = self
+            .seen
+            .values()
+            .fold(0_u64, |sum, each| sum.saturating_add(*each));
+        let most = self.seen.values().max().copied().unwrap_or(0);
+        if count < most || (self.every_token && count != all) {
+            return Err(ChutesError::Counter);
+        }
+        Ok(())
+    }
+}
