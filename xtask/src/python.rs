@@ -85,7 +85,7 @@ fn first_number(text: &str) -> Option<u32> {
 }
 
 /// A virtual environment under the target folder, renewed when the requirements change.
-fn packages() -> Outcome {
+pub(crate) fn packages() -> Outcome {
     let Some(python) = find_program("python3").or_else(|| find_program("python")) else {
         return Outcome::Missing("python3".to_owned());
     };

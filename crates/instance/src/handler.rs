@@ -7,19 +7,21 @@ use http::{Method, Request, Response, StatusCode};
 use sealwire::handshake::{ParsedRequest, RequestProgress};
 use sealwire::{Context, Error, Limits, RelayCode};
 use sealwire_http::carriage::{
-    BUNDLES_PATH, HEALTH_PATH, INSTANCE_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, check_media_type,
-    context_bytes, response_headers, to_base64url,
+    BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, INSTANCE_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH,
+    check_media_type, context_bytes, response_headers, to_base64url,
 };
 use sealwire_http::discovery::{BundleQuery, InstanceInfo, bundles_to_json};
+use sealwire_http::evidence::EvidenceQuery;
 use sealwire_http::net::{
     Body, HttpClient, Incoming, ReadError, channel, discard, json, next_data_by, problem,
-    problem_with_status, text,
+    problem_with_status, text, warn,
 };
 use sealwire_http::problem::Problem;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::InstanceConfig;
+use crate::evidence::Evidence;
 use crate::keys::Keys;
 use crate::stream::{self, Stream};
 
@@ -31,6 +33,7 @@ pub(crate) struct Handler {
     keys: Arc<Keys>,
     client: HttpClient,
     streams: Arc<Semaphore>,
+    evidence: Option<Arc<Evidence>>,
 }
 
 impl sealwire_http::net::Handler for Handler {
@@ -39,6 +42,9 @@ impl sealwire_http::net::Handler for Handler {
             (&Method::POST, REQUESTS_PATH) => self.sealed(request).await,
             (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")),
             (&Method::GET, INSTANCE_PATH) => self.describe(),
+            (&Method::GET, EVIDENCE_PATH) => {
+                self.evidence(request.uri().query().unwrap_or("")).await
+            }
             (&Method::GET, HEALTH_PATH) => text(StatusCode::OK, "ok\n"),
             _ => {
                 discard(request.into_body());
@@ -53,8 +59,14 @@ impl sealwire_http::net::Handler for Handler {
 }
 
 impl Handler {
-    pub(crate) fn new(config: InstanceConfig, keys: Arc<Keys>, client: HttpClient) -> Self {
+    pub(crate) fn new(
+        config: InstanceConfig,
+        keys: Arc<Keys>,
+        client: HttpClient,
+        evidence: Option<Arc<Evidence>>,
+    ) -> Self {
         Self {
+            evidence,
             streams: Arc::new(Semaphore::new(config.limits.streams)),
             config: Arc::new(config),
             keys,
@@ -97,6 +109,39 @@ impl Handler {
                 StatusCode::OK,
                 bundles_to_json(bundles.iter().map(sealwire::Bundle::as_bytes)),
             ),
+        }
+    }
+
+    async fn evidence(&self, query: &str) -> Response<Body> {
+        let Some(evidence) = &self.evidence else {
+            let none = Problem::new(
+                RelayCode::Refused,
+                "this instance has no evidence; clients must pin its identity",
+            );
+            return problem_with_status(&none, StatusCode::NOT_FOUND);
+        };
+        let Some(query) = EvidenceQuery::from_query(query) else {
+            return problem(&Problem::new(
+                RelayCode::Refused,
+                "expected [?identity=32 BYTES][&nonce=32 BYTES], base64url",
+            ));
+        };
+        let own = self.keys.identity().public_key();
+        if query.identity.is_some_and(|wanted| wanted != own) {
+            return problem_with_status(
+                &Problem::new(RelayCode::KeyUnknown, "this identity is not held here"),
+                StatusCode::NOT_FOUND,
+            );
+        }
+        match evidence.native(query.nonce).await {
+            Ok(document) => json(StatusCode::OK, document.into()),
+            Err(error) => {
+                let refusal = error.to_problem();
+                if refusal.code == RelayCode::Internal {
+                    warn(&format!("no evidence: {error}"));
+                }
+                problem(&refusal)
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 //! verified; what the instance has to refuse before, it refuses sealed.
 
 mod answer;
+pub mod evidence;
 mod handler;
 mod keys;
 mod stream;
@@ -25,6 +26,8 @@ use sealwire::{CryptoProvider, Suite};
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
 
+use crate::evidence::{Evidence, EvidenceConfig, EvidenceError, StatementFacts};
+
 /// Settings of an instance.
 #[derive(Debug, Clone)]
 pub struct InstanceConfig {
@@ -40,6 +43,8 @@ pub struct InstanceConfig {
     pub keys: KeyRingConfig,
     /// The least padding of its answers; a client may wish for more.
     pub least_padding: PaddingWish,
+    /// What vouches for its identity; nothing does if there is none, and clients must pin it.
+    pub evidence: Option<EvidenceConfig>,
     /// Bounds.
     pub limits: InstanceLimits,
 }
@@ -100,6 +105,7 @@ impl InstanceConfig {
             suites: Suite::ALL.to_vec(),
             keys: KeyRingConfig::default(),
             least_padding: PaddingWish::None,
+            evidence: None,
             limits: InstanceLimits::default(),
         }
     }
@@ -115,6 +121,14 @@ pub enum StartError {
     /// A model's name cannot be a label, or a key cannot be made.
     #[error("cannot make keys for the model {0:?}: {1}")]
     Keys(String, sealwire::Error),
+    /// Evidence says that what is opened stays inside; this address is outside.
+    #[error(
+        "the model server {0} is not on a loopback address: with evidence, prompts must not leave the machine that the evidence is for"
+    )]
+    RemoteUpstream(BaseUrl),
+    /// There is no evidence to be had.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -125,6 +139,7 @@ pub enum StartError {
 pub struct Instance {
     server: Server,
     identity: [u8; 32],
+    evidence: Option<Arc<Evidence>>,
 }
 
 impl Instance {
@@ -140,6 +155,12 @@ impl Instance {
         self.identity
     }
 
+    /// What vouches for its identity.
+    #[must_use]
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_deref()
+    }
+
     /// Takes no more requests and lets those in progress end for at most `grace`.
     pub async fn shut_down(self, grace: Duration) {
         self.server.shut_down(grace).await;
@@ -152,7 +173,7 @@ impl Instance {
 ///
 /// [`StartError`].
 pub async fn start(
-    config: InstanceConfig,
+    mut config: InstanceConfig,
     provider: CryptoProvider,
     identity_seed: &Secret<32>,
     client: HttpClient,
@@ -164,11 +185,35 @@ pub async fn start(
     keys::erase_in_time(&keys);
     let listen = config.listen;
     let identity = keys.identity().public_key();
-    let handler = Arc::new(handler::Handler::new(config, keys, client));
+    let evidence = match config.evidence.take() {
+        Some(_) if !config.upstream.is_loopback() => {
+            return Err(StartError::RemoteUpstream(config.upstream));
+        }
+        Some(settings) => {
+            let facts = StatementFacts {
+                labels: keys.labels().map(str::to_owned).collect(),
+                padding: config.least_padding.as_str().to_owned(),
+                profiles: settings.profiles.clone(),
+                upstream: config.upstream.to_string(),
+            };
+            Some(Arc::new(Evidence::start(settings, identity, facts).await?))
+        }
+        None => None,
+    };
+    let handler = Arc::new(handler::Handler::new(
+        config,
+        keys,
+        client,
+        evidence.clone(),
+    ));
     let server = Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))?;
-    Ok(Instance { server, identity })
+    Ok(Instance {
+        server,
+        identity,
+        evidence,
+    })
 }
 
 fn unix_now() -> u64 {

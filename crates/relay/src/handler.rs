@@ -16,14 +16,16 @@ use sealwire_http::carriage::{
 };
 use sealwire_http::discovery::{BundleQuery, bundles_to_json};
 use sealwire_http::net::{
-    Body, ClientError, HttpClient, Incoming, channel, discard, json, next_data_by, problem,
+    Body, ClientError, HttpClient, Incoming, channel, detail, discard, json, next_data_by, problem,
     problem_with_status, read_all, text,
 };
 use sealwire_http::openai::model_list;
 use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use sealwire_http::profile::Profile;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::chutes::{self, Chutes};
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
@@ -33,7 +35,7 @@ use crate::{RelayConfig, cors};
 /// The list of labels in the shape of the OpenAI API.
 pub(crate) const MODELS_PATH: &str = "/v1/models";
 /// Pieces that wait for a slow side at most, in each direction.
-const BACKLOG: usize = 4;
+pub(crate) const BACKLOG: usize = 4;
 /// Largest problem document of an instance.
 const MAX_PROBLEM: usize = 64 * 1_024;
 
@@ -44,6 +46,8 @@ pub(crate) struct Handler {
     ledger: Arc<Ledger>,
     client: HttpClient,
     streams: Arc<Semaphore>,
+    native: bool,
+    chutes: Option<Chutes>,
 }
 
 /// A request whose H1 is read and whose instance is known.
@@ -80,16 +84,26 @@ impl Handler {
         let key = match self.access.check(request.headers()) {
             Ok(key) => key,
             Err(denied) => {
+                let chutes = !self.native || chutes::serves(path);
                 discard(request.into_body());
-                return problem(&Problem::new(RelayCode::Auth, denied.to_string()));
+                return if self.chutes.is_some() && chutes {
+                    detail(StatusCode::UNAUTHORIZED, denied.to_string())
+                } else {
+                    problem(&Problem::new(RelayCode::Auth, denied.to_string()))
+                };
             }
         };
         match (request.method(), path) {
-            (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
-            (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")).await,
+            (&Method::POST, REQUESTS_PATH) if self.native => self.sealed(request, key).await,
+            (&Method::GET, BUNDLES_PATH) if self.native => {
+                self.bundles(request.uri().query().unwrap_or("")).await
+            }
             (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
-                let list = model_list(labels.iter().map(String::as_str));
+                let list = match &self.chutes {
+                    Some(chutes) => chutes.models(&labels),
+                    None => model_list(labels.iter().map(String::as_str)),
+                };
                 json(StatusCode::OK, list.to_string().into_bytes())
             }
             (&Method::GET, USAGE_PATH) => json(
@@ -97,7 +111,17 @@ impl Handler {
                 self.ledger.to_json(&key).to_string().into_bytes(),
             ),
             _ => {
+                let request = match &self.chutes {
+                    Some(chutes) => match chutes.answer(request, &key).await {
+                        Ok(answer) => return answer,
+                        Err(request) => request,
+                    },
+                    None => request,
+                };
                 discard(request.into_body());
+                if !self.native {
+                    return detail(StatusCode::NOT_FOUND, "Not Found");
+                }
                 let unknown = Problem::new(
                     RelayCode::Refused,
                     "a relay takes sealed requests only; applications speak to a sealwire proxy or SDK",
@@ -108,12 +132,25 @@ impl Handler {
     }
 
     pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
+        let streams = Arc::new(Semaphore::new(config.limits.streams));
+        let ledger = Arc::new(Ledger::default());
+        let chutes = config.profiles.contains(&Profile::ChutesV1).then(|| {
+            Chutes::new(
+                &config,
+                Arc::clone(&registry),
+                Arc::clone(&ledger),
+                client.clone(),
+                Arc::clone(&streams),
+            )
+        });
         Self {
             access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),
-            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            native: config.profiles.contains(&Profile::Native),
+            chutes,
+            streams,
             config,
             registry,
-            ledger: Arc::new(Ledger::default()),
+            ledger,
             client,
         }
     }

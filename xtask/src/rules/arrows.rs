@@ -5,12 +5,14 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 11] = [
+const LAYERS: [(&str, u8); 13] = [
     ("sealwire", 0),
+    ("sealwire-attest", 1),
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),
     ("sealwire-instance", 2),
+    ("sealwire-libdeflate", 2),
     ("sealwire-proxy", 2),
     ("sealwire-relay", 2),
     ("sealwire-tls", 2),

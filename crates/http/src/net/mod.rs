@@ -17,8 +17,8 @@ pub use body::{
     next_data_by, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
-pub use process::{SecretArgument, SecretError, announce, say, stop_signal};
-pub use reply::{json, problem, problem_with_status, text};
+pub use process::{SecretArgument, SecretError, announce, say, stop_signal, warn};
+pub use reply::{detail, json, problem, problem_with_status, text};
 pub use server::{Handler, Server, ServerLimits};
 pub use timer::TokioTimer;
 
