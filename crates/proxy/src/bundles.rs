@@ -7,10 +7,11 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request, StatusCode};
 use sealwire::{Bundle, BundlePolicy, CryptoProvider, Error, VerifiedBundle};
-use sealwire_http::carriage::BUNDLES_PATH;
+use sealwire_http::carriage::{BUNDLES_PATH, to_base64url};
 use sealwire_http::discovery::{BundleQuery, MAX_DISCOVERY_BYTES, bundles_from_json};
 use sealwire_http::net::{HttpClient, empty, read_all};
 use sealwire_http::problem::Problem;
+use serde_json::{Value, json};
 
 use crate::error::ProxyError;
 use crate::{ProxyConfig, unix_now};
@@ -87,6 +88,41 @@ impl Bundles {
         {
             kept.remove(label);
         }
+    }
+
+    /// What is trusted and which bundles are kept, for `GET /attestation`.
+    pub(crate) fn document(&self, config: &ProxyConfig) -> Value {
+        let kept = self.lock();
+        let mut models: Vec<&VerifiedBundle> = kept.values().collect();
+        models.sort_by_key(|verified| verified.bundle().label().to_owned());
+        let models: Vec<Value> = models
+            .into_iter()
+            .map(|verified| {
+                let bundle = verified.bundle();
+                let (from, until) = bundle.window();
+                json!({
+                    "model": bundle.label(),
+                    "identity": to_base64url(&bundle.identity()),
+                    "bundle": to_base64url(&bundle.id()),
+                    "valid_from": from,
+                    "valid_until": until,
+                })
+            })
+            .collect();
+        json!({
+            "profile": "native",
+            "policy": match config.trust.identities() {
+                Some(identities) => json!({
+                    "trust": "identities",
+                    "identities": identities
+                        .iter()
+                        .map(|identity| to_base64url(identity))
+                        .collect::<Vec<_>>(),
+                }),
+                None => json!({"trust": "insecure: whatever identity the relay names"}),
+            },
+            "models": models,
+        })
     }
 
     fn keep(&self, bundle: &VerifiedBundle) {

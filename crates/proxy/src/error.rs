@@ -7,9 +7,9 @@ use sealwire_http::problem::{Problem, allows_fresh_attempt};
 use sealwire_http::sealed::SealedError;
 
 /// The class of errors that come from the way to the instance and not from the model.
-const RELAY_ERROR: &str = "sealwire_relay_error";
+pub(crate) const RELAY_ERROR: &str = "sealwire_relay_error";
 /// The class of errors that the sealed answer itself showed.
-const SEALED_ERROR: &str = "sealwire_error";
+pub(crate) const SEALED_ERROR: &str = "sealwire_error";
 
 /// Why there is no answer, or not a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,13 +6,16 @@
 //! ```
 //!
 //! [`start`] serves until the returned [`Server`] is dropped or shut down. Errors of the relay plane become errors of the API, never model output;
-//! nothing is ever sent unsealed; a streamed answer that breaks is aborted, not ended.
+//! nothing is ever sent unsealed; a streamed answer that breaks is aborted, not ended. [`chutes`] is the same for the profile chutes-v1.
 
 mod answer;
 mod attempt;
 mod bundles;
+pub mod chutes;
 mod error;
+mod front;
 mod handler;
+mod tail;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,16 +138,29 @@ pub async fn start(
     client: HttpClient,
 ) -> Result<Server, StartError> {
     let listen = config.listen;
-    if !config.allow_remote && !listen.ip().is_loopback() {
-        return Err(StartError::NotLoopback(listen));
-    }
-    if config.app_key.is_none() && !listen.ip().is_loopback() {
-        return Err(StartError::NoAppKey(listen));
-    }
+    check_listen(listen, config.allow_remote, config.app_key.is_some())?;
     let handler = Arc::new(handler::Proxy::new(config, provider, client));
     Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))
+}
+
+/// Off loopback only if that is meant, and never without a key.
+fn check_listen(
+    listen: SocketAddr,
+    allow_remote: bool,
+    has_app_key: bool,
+) -> Result<(), StartError> {
+    if listen.ip().is_loopback() {
+        return Ok(());
+    }
+    if !allow_remote {
+        return Err(StartError::NotLoopback(listen));
+    }
+    if !has_app_key {
+        return Err(StartError::NoAppKey(listen));
+    }
+    Ok(())
 }
 
 fn unix_now() -> u64 {
