@@ -10,5 +10,6 @@ pub mod instance;
 pub mod provider;
 pub mod proxy;
 pub mod suites;
+pub mod trust_args;
 pub mod vectors;
 pub mod vm_certificate;

@@ -21,7 +21,9 @@ const MAX_DOCUMENT: usize = 1_024 * 1_024;
 const TIME: Duration = Duration::from_secs(10);
 /// What is nearer to its end is renewed in the background, seconds.
 const RENEW: u64 = 24 * 3_600;
-/// Time between two tries to renew or to fetch after a failure.
+/// Time between two tries to renew what is still valid.
+const RENEW_PAUSE: Duration = Duration::from_secs(600);
+/// Time for which a failure stands.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// Where collateral comes from.
@@ -70,10 +72,22 @@ pub struct Collaterals {
 #[derive(Default)]
 struct Kept {
     collateral: Mutex<Option<Arc<Collateral>>>,
+    /// When the last try to renew it began.
+    renewal: Mutex<Option<Instant>>,
     last: tokio::sync::Mutex<Option<(Instant, CollateralFault)>>,
 }
 
 impl Kept {
+    /// Whether it is time for a try to renew it.
+    fn may_renew(&self) -> bool {
+        let mut renewal = lock(&self.renewal);
+        let due = renewal.is_none_or(|at| at.elapsed() >= RENEW_PAUSE);
+        if due {
+            *renewal = Some(Instant::now());
+        }
+        due
+    }
+
     fn get(&self) -> Option<Arc<Collateral>> {
         lock(&self.collateral).clone()
     }
@@ -132,7 +146,7 @@ impl Collaterals {
             let end = collateral.valid_until();
             if end > unix_now() {
                 let renewable = matches!(self.source, CollateralSource::Service(_));
-                if renewable && end.saturating_sub(unix_now()) < RENEW {
+                if renewable && end.saturating_sub(unix_now()) < RENEW && kind.may_renew() {
                     let (this, quote) = (Arc::clone(self), quote.to_vec());
                     tokio::spawn(async move {
                         let _ = this.renew(&kind, &quote, end).await;
