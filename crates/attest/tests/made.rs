@@ -222,10 +222,9 @@ fn the_quote_and_its_parts() {
 #[test]
 fn a_quote_of_another_root() {
     let mut case = Case::good();
-    let toml =
-        format!("any_measurement = true\n[roots]\nnvidia = {{ name = \"rig\", file = \"n\" }}\n");
+    let toml = "any_measurement = true\n[roots]\nnvidia = { name = \"rig\", file = \"n\" }\n";
     let policy =
-        sealwire_attest::Policy::from_toml_with(&toml, |_| Ok(GpuRig::new().root())).unwrap();
+        sealwire_attest::Policy::from_toml_with(toml, |_| Ok(GpuRig::new().root())).unwrap();
     case.policy = String::new();
     let binding = Binding::Native {
         identity: &IDENTITY,

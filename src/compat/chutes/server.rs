@@ -83,8 +83,11 @@ pub fn open_request(
 }
 
 impl Unadmitted {
+    /// The request, accepted as often as it comes: what a deployed instance does. For tests and demonstrations.
     #[cfg(feature = "conformance")]
-    pub(super) fn into_request(self) -> Request {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forget_replays(self) -> Request {
         self.request
     }
 
