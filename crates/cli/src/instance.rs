@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
@@ -12,16 +12,10 @@ use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
 use crate::chutes_args::{ChutesArgs, ChutesArgsError};
+use crate::evidence_args::{EvidenceArgs, EvidenceArgsError};
 use crate::identity_file::{self, IdentityFileError};
 use crate::provider::{codec, provider};
 use crate::suites;
-
-/// Where evidence for the identity key comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Evidence {
-    /// None: clients must pin the identity.
-    None,
-}
 
 /// Arguments of an instance.
 #[derive(Args, Debug, Clone)]
@@ -35,9 +29,8 @@ pub struct InstanceArgs {
     /// A model that it serves; repeat for more
     #[arg(long = "model", value_name = "NAME", required = true)]
     models: Vec<String>,
-    /// Where evidence comes from; `none` must be asked for by name
-    #[arg(long, value_enum)]
-    evidence: Option<Evidence>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// Keeps the identity key in a file (made if missing, mode 0600); only with --evidence none
     #[arg(long, value_name = "FILE")]
     identity_key: Option<PathBuf>,
@@ -82,11 +75,14 @@ pub struct InstanceArgs {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstanceError {
-    /// There is no TEE here and nobody said that this is meant.
+    /// The evidence's settings.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceArgsError),
+    /// A key that evidence vouches for must not leave the enclave's memory.
     #[error(
-        "this machine offers no evidence for an identity key; to run without, say so with --evidence none, and pin the identity at the clients"
+        "--identity-key is for --evidence none only: with evidence the key is made at start and never stored"
     )]
-    NoEvidence,
+    StoredKey,
     /// The settings of chutes-v1.
     #[error(transparent)]
     Chutes(#[from] ChutesArgsError),
@@ -104,8 +100,9 @@ pub enum InstanceError {
 ///
 /// [`InstanceError`].
 pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(), InstanceError> {
-    if args.evidence != Some(Evidence::None) {
-        return Err(InstanceError::NoEvidence);
+    let evidence = args.evidence.read()?;
+    if evidence.is_some() && args.identity_key.is_some() {
+        return Err(InstanceError::StoredKey);
     }
     let provider = provider();
     let seed = match &args.identity_key {
@@ -118,6 +115,7 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     config.suites = suites::or_all(&args.suites);
     config.least_padding = args.padding;
     (config.profiles, config.chutes) = args.chutes.read(&config.models, codec().compress)?;
+    config.evidence = evidence;
     config.limits = InstanceLimits {
         streams: args.max_streams,
         request_bytes: args.max_request_bytes,

@@ -10,11 +10,12 @@ use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, ClientConfig, SecretArgument, SecretError, announce};
-use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
+use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
 use sealwire_tls::{Settings, SettingsError};
 
 use crate::provider::provider;
 use crate::suites;
+use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,7 +28,7 @@ pub enum EarlyDataArg {
 
 /// Arguments of a proxy.
 #[derive(Args, Clone)]
-#[command(group = ArgGroup::new("trust").required(true).args(["pins", "insecure_trust_relay"]))]
+#[command(group = ArgGroup::new("trust").required(true).args(["policy", "pins", "insecure_trust_relay"]))]
 pub struct ProxyArgs {
     /// Where applications reach it; port 0 picks one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -48,6 +49,8 @@ pub struct ProxyArgs {
     /// The identity of an instance to trust, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
     pins: Vec<[u8; 32]>,
+    #[command(flatten)]
+    evidence: TrustArgs,
     /// Trusts whatever identity the relay names: the relay can then read everything. For development only
     #[arg(long)]
     insecure_trust_relay: bool,
@@ -97,6 +100,9 @@ pub enum ProxyError {
     /// Certificate authorities, or the HTTP proxies of the environment.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The policy.
+    #[error(transparent)]
+    Trust(#[from] TrustArgsError),
     /// The proxy itself.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -108,11 +114,13 @@ pub enum ProxyError {
 ///
 /// [`ProxyError`].
 pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
-    let trust = if args.insecure_trust_relay {
-        eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
-        IdentityTrust::insecure_trust_relay()
-    } else {
-        IdentityTrust::pinned(&args.pins)
+    let trust = match args.evidence.read()? {
+        Some(evidence) => Trust::Evidence(evidence),
+        None if args.insecure_trust_relay => {
+            eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
+            IdentityTrust::insecure_trust_relay().into()
+        }
+        None => IdentityTrust::pinned(&args.pins).into(),
     };
     let mut config = ProxyConfig::new(args.relay, trust);
     config.listen = args.listen;
