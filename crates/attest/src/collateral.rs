@@ -131,10 +131,10 @@ fn crl_window(der: &[u8], part: &'static str) -> Result<Window, CollateralError>
         CertificateList::from_der(der).map_err(|_| CollateralError::Part(part))?;
     Ok(Window {
         from: crl.tbs_cert_list.this_update.to_unix_duration().as_secs(),
-        until: crl
-            .tbs_cert_list
-            .next_update
-            .map_or(u64::MAX, |time| time.to_unix_duration().as_secs()),
+        // At the moment of its next update a CRL is out of date already.
+        until: crl.tbs_cert_list.next_update.map_or(u64::MAX, |time| {
+            time.to_unix_duration().as_secs().saturating_sub(1)
+        }),
     })
 }
 

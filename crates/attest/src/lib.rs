@@ -66,4 +66,4 @@ pub use time::{from_rfc3339 as unix_from_rfc3339, to_rfc3339 as unix_to_rfc3339}
 #[cfg(feature = "verify")]
 pub use verified::{AttestedChutesKey, Bound, Verified, VerifiedError};
 #[cfg(feature = "verify")]
-pub use verifier::Verifier;
+pub use verifier::{Inspection, Verifier, inspect};

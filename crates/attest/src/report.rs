@@ -181,6 +181,7 @@ pub struct Check {
 /// Measurements as a report shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one in a report")]
 pub enum Measurements {
     /// Intel TDX.
     Tdx {

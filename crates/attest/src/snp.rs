@@ -35,10 +35,7 @@ pub(crate) fn check(
     evidence: &Evidence,
     now: u64,
 ) -> Option<Quoted> {
-    let parsed = (evidence.quote.len() == REPORT)
-        .then(|| AttestationReport::from_bytes(&evidence.quote).ok())
-        .flatten();
-    let Some(parsed) = parsed else {
+    let Some(parsed) = parse(&evidence.quote) else {
         let got = format!("{} bytes of something else", evidence.quote.len());
         report.failed(
             "quote",
@@ -70,7 +67,18 @@ pub(crate) fn check(
     } else {
         report.judge("debug", !debug, Reason::DebugEnabled, "off", got);
     }
-    Some(Quoted {
+    Some(quoted(&parsed))
+}
+
+fn parse(raw: &[u8]) -> Option<AttestationReport> {
+    if raw.len() != REPORT {
+        return None;
+    }
+    AttestationReport::from_bytes(raw).ok()
+}
+
+fn quoted(parsed: &AttestationReport) -> Quoted {
+    Quoted {
         report_data: parsed.report_data,
         measurements: Measurements::Snp {
             measurement: parsed.measurement,
@@ -78,7 +86,12 @@ pub(crate) fn check(
             policy: parsed.policy.into(),
             vmpl: parsed.vmpl,
         },
-    })
+    }
+}
+
+/// What a report says, without any judgement.
+pub(crate) fn view(raw: &[u8]) -> Option<Quoted> {
+    parse(raw).map(|parsed| quoted(&parsed))
 }
 
 fn check_certificates(

@@ -148,18 +148,26 @@ pub(crate) fn check(
     } else {
         report.judge("debug", !debug, Reason::DebugEnabled, "off", got);
     }
-    let td = &parts.td;
-    Some(Quoted {
+    Some(quoted(&parts.td))
+}
+
+fn quoted(td: &TDReport10) -> Quoted {
+    Quoted {
         report_data: td.report_data,
         measurements: Measurements::Tdx {
             mrseam: td.mr_seam,
             mrtd: td.mr_td,
             mrconfigid: td.mr_config_id,
             rtmr: [td.rt_mr0, td.rt_mr1, td.rt_mr2, td.rt_mr3],
-            td_attributes: attributes,
+            td_attributes: td.td_attributes,
             xfam: td.xfam,
         },
-    })
+    }
+}
+
+/// What a quote says, without any judgement.
+pub(crate) fn view(raw: &[u8]) -> Option<Quoted> {
+    parse(raw).map(|parts| quoted(&parts.td))
 }
 
 fn check_with(

@@ -7,7 +7,7 @@ use crate::chain::{Certificate, Links};
 use crate::collateral::Collateral;
 use crate::encoding::{to_base64url, to_hex};
 use crate::evidence::{Evidence, TeeKind};
-use crate::gpu::{self, Jwks};
+use crate::gpu::{self, GpuView, Jwks};
 use crate::native;
 use crate::policy::{GpuRequirement, GpuWay, Policy};
 use crate::report::{Measurements, Reason, Report};
@@ -31,6 +31,42 @@ pub struct Verifier {
 pub(crate) struct Quoted {
     pub(crate) report_data: [u8; 64],
     pub(crate) measurements: Measurements,
+}
+
+/// What evidence says, without any judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The measurements, if the quote can be parsed.
+    pub measurements: Option<Measurements>,
+    /// The 64 bytes that the quote binds.
+    pub report_data: Option<[u8; 64]>,
+    /// Intel's name of the platform's kind.
+    pub fmspc: Option<[u8; 6]>,
+    /// The GPUs whose reports can be parsed.
+    pub gpus: Vec<GpuView>,
+    /// The statement, if there is one that can be parsed.
+    pub statement: Option<Statement>,
+}
+
+/// Reads evidence without verifying anything: all of it may be a lie.
+#[must_use]
+pub fn inspect(evidence: &Evidence) -> Inspection {
+    let quoted = match evidence.tee {
+        TeeKind::Tdx => tdx::view(&evidence.quote),
+        TeeKind::SevSnp => snp::view(&evidence.quote),
+        TeeKind::None => None,
+    };
+    Inspection {
+        report_data: quoted.as_ref().map(|quoted| quoted.report_data),
+        measurements: quoted.map(|quoted| quoted.measurements),
+        fmspc: crate::collateral::quote_fmspc(&evidence.quote).ok(),
+        gpus: evidence.gpus.iter().filter_map(gpu::view).collect(),
+        statement: evidence
+            .statement
+            .as_ref()
+            .and_then(|json| Statement::from_json(json).ok()),
+    }
 }
 
 impl Verifier {

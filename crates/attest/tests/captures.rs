@@ -149,3 +149,238 @@ fn the_tokens_are_genuine_and_say_no() {
         assert!(rejected.reasons.contains(&Reason::TokenResult));
     }
 }
+
+/// A copy with one bit changed is refused for what was changed.
+#[test]
+fn tampered_copies() {
+    let Some(captures) = captures() else { return };
+    let capture = &captures[0];
+    let (id, good) = capture
+        .evidence
+        .iter()
+        .find(|(id, evidence)| verify(capture, id, evidence).verdict().is_ok())
+        .unwrap();
+    let reasons = |change: &dyn Fn(&mut Evidence)| {
+        let mut evidence = good.clone();
+        change(&mut evidence);
+        verify(capture, id, &evidence)
+            .verdict()
+            .unwrap_err()
+            .reasons
+    };
+    let flip = |at: usize| reasons(&|evidence| evidence.quote[at] ^= 1);
+    // MRTD; nothing but the signature protects it here, because this policy takes any measurement.
+    assert_eq!(flip(48 + 140), [Reason::QuoteSignature]);
+    assert_eq!(
+        flip(48 + 520),
+        [Reason::QuoteSignature, Reason::ReportData, Reason::GpuNonce]
+    );
+    assert_eq!(
+        flip(48 + 552),
+        [Reason::QuoteSignature, Reason::CertificateBinding]
+    );
+    assert_eq!(flip(632 + 4 + 10), [Reason::QuoteSignature]);
+    assert_eq!(flip(632 + 4 + 128 + 6 + 70), [Reason::QuoteKey]);
+    let end = b"\n-----END CERTIFICATE-----";
+    let at = good
+        .quote
+        .windows(end.len())
+        .position(|window| window == end)
+        .unwrap()
+        - 8;
+    let other = if good.quote[at] == b'A' { b'B' } else { b'A' };
+    assert_eq!(
+        reasons(&|evidence| evidence.quote[at] = other),
+        [Reason::QuoteChain]
+    );
+    // Debug.
+    assert_eq!(
+        flip(120 + 48),
+        [Reason::QuoteSignature, Reason::DebugEnabled]
+    );
+
+    let length = good.gpus[3].evidence.len();
+    assert_eq!(
+        reasons(&|evidence| evidence.gpus[3].evidence[length - 1] ^= 1),
+        [Reason::GpuSignature]
+    );
+    assert_eq!(
+        reasons(&|evidence| evidence.gpus[3].evidence[10] ^= 1),
+        [Reason::GpuSignature, Reason::GpuNonce]
+    );
+    let certificate = &good.gpus[3].certificate;
+    let at = certificate
+        .windows(end.len())
+        .position(|window| window == end)
+        .unwrap()
+        - 8;
+    let other = if certificate[at] == b'A' { b'B' } else { b'A' };
+    assert_eq!(
+        reasons(&|evidence| evidence.gpus[3].certificate[at] = other),
+        [Reason::GpuChain]
+    );
+    assert_eq!(
+        reasons(&|evidence| evidence.gpus[3] = evidence.gpus[2].clone()),
+        [Reason::GpuRepeated]
+    );
+    assert_eq!(
+        reasons(&|evidence| evidence.gpus.clear()),
+        [Reason::GpuMissing]
+    );
+    assert_eq!(
+        reasons(&|evidence| evidence.certificates.clear()),
+        [Reason::CertificateMissing]
+    );
+}
+
+#[test]
+fn collateral_of_another_time_or_changed() {
+    let Some(captures) = captures() else { return };
+    let capture = &captures[0];
+    let (id, good) = capture
+        .evidence
+        .iter()
+        .find(|(id, evidence)| verify(capture, id, evidence).verdict().is_ok())
+        .unwrap();
+    let binding = Binding::ChutesV1 {
+        nonce: &capture.nonce,
+        e2e_pubkey_b64: capture.keys.get(id).map(String::as_str),
+        hints: Hints::default(),
+    };
+    let reasons = |collateral: &sealwire_attest::Collateral, now: u64| {
+        let freshness = Freshness::Challenged { sent: now };
+        let report =
+            Verifier::new(policy()).verify(good, &binding, Some(collateral), freshness, now);
+        report.verdict().unwrap_err().reasons
+    };
+    let until = capture.collateral.valid_until();
+    assert_eq!(
+        reasons(&capture.collateral, until + 1),
+        [Reason::CollateralExpired]
+    );
+    assert_eq!(
+        reasons(&capture.collateral, capture.collateral.valid_from() - 1),
+        [Reason::CollateralNotYetValid]
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&capture.collateral.to_json().unwrap()).unwrap();
+    for member in ["tcb_info", "qe_identity"] {
+        let mut json = json.clone();
+        let text = json[member].as_str().unwrap().replace(
+            "\"tcbEvaluationDataNumber\":19",
+            "\"tcbEvaluationDataNumber\":20",
+        );
+        json[member] = text.into();
+        let changed = sealwire_attest::Collateral::from_json(json.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            reasons(&changed, capture.now),
+            [Reason::CollateralSignature],
+            "{member}"
+        );
+    }
+}
+
+#[test]
+fn wrong_nonce_and_wrong_key() {
+    let Some(captures) = captures() else { return };
+    let capture = &captures[0];
+    let (id, good) = &capture.evidence[0];
+    let other = capture
+        .keys
+        .iter()
+        .find(|(other, _)| *other != id)
+        .unwrap()
+        .1;
+    let reasons = |nonce: &[u8; 32], key: &str, hints: Hints<'_>| {
+        let binding = Binding::ChutesV1 {
+            nonce,
+            e2e_pubkey_b64: Some(key),
+            hints,
+        };
+        let freshness = Freshness::Challenged { sent: capture.now };
+        Verifier::new(policy())
+            .verify(
+                good,
+                &binding,
+                Some(&capture.collateral),
+                freshness,
+                capture.now,
+            )
+            .verdict()
+            .unwrap_err()
+            .reasons
+    };
+    let own = capture.keys[id].as_str();
+    assert_eq!(
+        reasons(&[0; 32], own, Hints::default()),
+        [Reason::ReportData]
+    );
+    assert_eq!(
+        reasons(&capture.nonce, other, Hints::default()),
+        [Reason::ReportData]
+    );
+    let keys = Hints {
+        other_keys: &[own],
+        ..Hints::default()
+    };
+    assert_eq!(
+        reasons(&capture.nonce, other, keys),
+        [Reason::ReportDataKey]
+    );
+    let nonces = Hints {
+        other_nonces: &[capture.nonce],
+        ..Hints::default()
+    };
+    assert_eq!(reasons(&[0; 32], own, nonces), [Reason::ReportDataNonce]);
+}
+
+#[test]
+fn a_token_that_was_changed() {
+    let Some(captures) = captures() else { return };
+    let capture = &captures[0];
+    let (id, good) = &capture.evidence[0];
+    let mut tokens = capture.tokens.clone();
+    let at = tokens.overall.len() - 5;
+    let other = if &tokens.overall[at..=at] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    tokens.overall.replace_range(at..=at, other);
+    let evidence = Evidence {
+        gpu_tokens: Some(tokens),
+        ..good.clone()
+    };
+    let report = verify(capture, id, &evidence);
+    assert_eq!(
+        report.outcome("token signature"),
+        Some(Outcome::Failed(Reason::TokenSignature))
+    );
+}
+
+#[test]
+fn what_to_fetch_is_what_was_fetched() {
+    let Some(captures) = captures() else { return };
+    for capture in &captures {
+        let (_, evidence) = capture
+            .evidence
+            .iter()
+            .find(|(_, evidence)| {
+                sealwire_attest::collateral::quote_fmspc(&evidence.quote).unwrap() == LISTED
+            })
+            .unwrap();
+        let requests = sealwire_attest::collateral::requests(
+            &evidence.quote,
+            sealwire_attest::collateral::INTEL_PCS,
+        )
+        .unwrap();
+        let urls: Vec<&str> = requests
+            .iter()
+            .map(|request| request.url.as_str())
+            .collect();
+        assert_eq!(
+            urls,
+            capture.urls.iter().map(String::as_str).collect::<Vec<_>>()
+        );
+    }
+}

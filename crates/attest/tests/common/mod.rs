@@ -17,7 +17,7 @@ use sealwire_attest::{Collateral, Evidence, GpuTokens, Jwks};
 use serde_json::Value;
 
 /// The folder, from `SEALWIRE_CAPTURES` or beside the repository; `None`, with the reason printed, if it is not there.
-pub fn captures() -> Option<Vec<Capture>> {
+pub(crate) fn captures() -> Option<Vec<Capture>> {
     let folder = std::env::var_os("SEALWIRE_CAPTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/chutes-captures"),
         PathBuf::from,
@@ -39,16 +39,15 @@ pub fn captures() -> Option<Vec<Capture>> {
     Some(folders.iter().map(|folder| Capture::read(folder)).collect())
 }
 
-pub struct Capture {
-    pub nonce: [u8; 32],
-    pub now: u64,
-    pub keys: BTreeMap<String, String>,
-    pub evidence: Vec<(String, Evidence)>,
-    pub collateral: Collateral,
-    pub tokens: GpuTokens,
-    pub jwks: Jwks,
-    pub jwks_json: Vec<u8>,
-    pub evidence_json: Vec<u8>,
+pub(crate) struct Capture {
+    pub(crate) nonce: [u8; 32],
+    pub(crate) now: u64,
+    pub(crate) keys: BTreeMap<String, String>,
+    pub(crate) evidence: Vec<(String, Evidence)>,
+    pub(crate) collateral: Collateral,
+    pub(crate) tokens: GpuTokens,
+    pub(crate) jwks: Jwks,
+    pub(crate) urls: Vec<String>,
 }
 
 impl Capture {
@@ -88,8 +87,7 @@ impl Capture {
                 (text("instance_id"), text("e2e_pubkey"))
             })
             .collect();
-        let evidence_json = body("_evidence");
-        let evidence = ChutesEvidence::from_json(&evidence_json)
+        let evidence = ChutesEvidence::from_json(&body("_evidence"))
             .unwrap()
             .instances
             .into_iter()
@@ -125,7 +123,6 @@ impl Capture {
                 chain: chain.as_deref(),
             })
             .collect();
-        let jwks_json = body("jwks");
         Self {
             nonce,
             now,
@@ -133,27 +130,34 @@ impl Capture {
             evidence,
             collateral: assemble(&responses).unwrap(),
             tokens: GpuTokens::from_json(&body("attest_gpu")).unwrap(),
-            jwks: Jwks::from_json(&jwks_json).unwrap(),
-            jwks_json,
-            evidence_json,
+            jwks: Jwks::from_json(&body("jwks")).unwrap(),
+            urls: parts
+                .iter()
+                .map(|(_, name)| {
+                    json(named(name, ".json"))["url"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                })
+                .collect(),
         }
     }
 }
 
-pub fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     (0..text.len() / 2)
         .map(|index| u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).unwrap())
         .collect()
 }
 
 /// `2026-05-20T02:18:19.07796Z` to unix seconds.
-pub fn unix(text: &str) -> u64 {
+pub(crate) fn unix(text: &str) -> u64 {
     let whole = format!("{}Z", text.trim_end_matches('Z').split('.').next().unwrap());
     sealwire_attest::unix_from_rfc3339(&whole).unwrap()
 }
 
 /// The folder of a package in cargo's registry.
-pub fn package(name: &str) -> PathBuf {
+pub(crate) fn package(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = std::process::Command::new(cargo)
         .args([
