@@ -2,6 +2,7 @@
 //!
 //! All of them take the one crypto provider that [`provider`] chooses.
 
+pub mod chutes_proxy;
 pub mod demo;
 pub mod demo_model;
 pub mod identity_file;

@@ -12,6 +12,7 @@ mod answer;
 mod attempt;
 mod bundles;
 pub mod chutes;
+pub mod collateral;
 mod error;
 mod front;
 mod handler;
