@@ -4,6 +4,7 @@
 
 pub mod attest;
 pub mod chutes_args;
+pub mod chutes_proxy;
 pub mod demo;
 pub mod demo_model;
 pub mod evidence_args;

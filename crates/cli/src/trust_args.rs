@@ -18,7 +18,7 @@ pub struct TrustArgs {
     /// A policy (TOML): instances are trusted that prove by evidence what it asks for
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// With --policy: a file with Intel's collateral for TDX quotes. Without this and --pccs the evidence must bring it
+    /// With --policy: a file with Intel's collateral for TDX quotes. Without this and --pccs the evidence must bring it; with --profile chutes-v1 Intel is asked
     #[arg(long, value_name = "FILE", requires = "policy")]
     collateral: Option<PathBuf>,
     /// With --policy: the address of Intel's PCS, or of a cache (PCCS), to fetch collateral for TDX quotes from
@@ -44,12 +44,15 @@ pub enum TrustArgsError {
 }
 
 impl TrustArgs {
-    /// What instances must prove; none if no policy is named.
+    /// What instances must prove, with collateral from there if no argument says otherwise; none if no policy is named.
     ///
     /// # Errors
     ///
     /// [`TrustArgsError`].
-    pub fn read(&self) -> Result<Option<EvidenceTrust>, TrustArgsError> {
+    pub fn read(
+        &self,
+        collateral: CollateralSource,
+    ) -> Result<Option<EvidenceTrust>, TrustArgsError> {
         let Some(path) = &self.policy else {
             return Ok(None);
         };
@@ -69,7 +72,7 @@ impl TrustArgs {
         let collateral = match (&self.collateral, &self.pccs) {
             (Some(path), _) => CollateralSource::File(path.clone()),
             (None, Some(base)) => CollateralSource::Service(base.clone()),
-            (None, None) => CollateralSource::Stapled,
+            (None, None) => collateral,
         };
         Ok(Some(EvidenceTrust {
             verifier: Arc::new(Verifier::new(policy)),

@@ -272,6 +272,55 @@ async fn instances_prove_themselves_through_the_programs_and_policies_are_read()
 }
 
 #[test]
+fn a_proxy_takes_the_arguments_of_its_profile_only() {
+    let trust = "--insecure-trust-relay";
+    let chutes = ["--profile", "chutes-v1", "--api-base", "http://127.0.0.1:1"];
+    let relay = ["--relay", "http://127.0.0.1:1"];
+    for (args, expected) in [
+        (vec![trust], "--relay is needed with --profile native"),
+        (
+            vec!["--profile", "chutes-v1", trust],
+            "--api-base is needed with --profile chutes-v1",
+        ),
+        (
+            [&relay[..], &[trust, "--usage-passthrough"]].concat(),
+            "--usage-passthrough does not go with --profile native",
+        ),
+        (
+            [&chutes[..], &relay, &[trust]].concat(),
+            "--relay does not go with --profile chutes-v1",
+        ),
+        (chutes.to_vec(), "--policy"),
+        (
+            [&chutes[..], &["--policy", "no-such-file.toml"]].concat(),
+            "cannot read the policy no-such-file.toml",
+        ),
+        (
+            vec!["--profile", "chutes-v2", trust],
+            "a profile is one of native, chutes-v1",
+        ),
+    ] {
+        let output = run(&[&["proxy"], &args[..]].concat());
+        assert!(!output.status.success(), "{args:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{args:?}: {text}");
+    }
+    Running::start(&[&["proxy", trust], &chutes[..]].concat()).line("listening ");
+}
+
+#[test]
+fn a_policy_must_be_one() {
+    let path = scratch("policy.toml");
+    std::fs::write(&path, "gpu = \"ignore\"\n").expect("a file");
+    let path = path.to_str().expect("UTF-8");
+    let args = ["proxy", "--profile", "chutes-v1", "--api-base"];
+    let output = run(&[&args[..], &["http://127.0.0.1:1", "--policy", path]].concat());
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("lists no measurements"), "{text}");
+}
+
+#[test]
 fn an_identity_may_begin_with_a_hyphen() {
     let identity = format!("-{}", "A".repeat(42));
     let relay = "http://127.0.0.1:1";

@@ -178,8 +178,14 @@ async fn a_connection_that_breaks_before_the_answer_leads_to_another_instance() 
 
 #[tokio::test]
 async fn a_web_page_with_an_errors_status_is_no_relays_error() {
-    let (status, instances) = after(|| raw(502, "text/html", "<html>bad gateway</html>")).await;
-    assert_eq!((status, instances.len()), (502, 1));
+    let page = || raw(502, "text/html", "<html>bad gateway</html>");
+    let (status, instances) = after(page).await;
+    assert_eq!((status, instances.len()), (200, 2), "it may pass");
+    let plan = Plan::new(answering).refusing(move |_, _| Some(page()));
+    let system = system(plan).await;
+    let (status, answer) = ask(&system.url).await;
+    assert_eq!((status, code(&answer)), (502, "relay_not_chutes"));
+    assert!(!answer.to_string().contains("html"), "{answer}");
 }
 
 #[tokio::test]

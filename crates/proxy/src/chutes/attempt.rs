@@ -1,9 +1,13 @@
 //! One attempt: a request sealed with a key pair of its own, and the answer up to its head.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use sealwire::compat::chutes::{AwaitResponse, Codec, InstanceKey, seal_request};
+use sealwire_http::chutes::{
+    BLOB_MEDIA_TYPE, CHUTE_HEADER, INSTANCE_HEADER, INVOKE_PATH, NONCE_HEADER, PASSTHROUGH_HEADER,
+    PATH_HEADER, STREAM_HEADER, STREAM_MEDIA_TYPE,
+};
 use sealwire_http::net::{BaseUrl, HttpClient, Incoming, full, read_all};
 use tokio::time::{Instant, timeout};
 
@@ -12,14 +16,6 @@ use super::api::{MAX_ERROR, refused};
 use super::error::Fault;
 use super::nonces::Ticket;
 use crate::bundles::authorize;
-
-const INVOKE_PATH: &str = "/e2e/invoke";
-const CHUTE: HeaderName = HeaderName::from_static("x-chute-id");
-const INSTANCE: HeaderName = HeaderName::from_static("x-instance-id");
-const NONCE: HeaderName = HeaderName::from_static("x-e2e-nonce");
-const STREAM: HeaderName = HeaderName::from_static("x-e2e-stream");
-const PATH: HeaderName = HeaderName::from_static("x-e2e-path");
-const USAGE: HeaderName = HeaderName::from_static("x-e2ee-usage-passthrough");
 
 /// Bodies from this size on are sealed and opened off the threads that serve connections.
 const LARGE: usize = 64 * 1_024;
@@ -124,25 +120,22 @@ fn sealed_request(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(BLOB_MEDIA_TYPE));
     let flag = |value: bool| HeaderValue::from_static(if value { "true" } else { "false" });
-    headers.insert(STREAM, flag(invocation.stream));
+    headers.insert(STREAM_HEADER, flag(invocation.stream));
     if invocation.passthrough {
-        headers.insert(USAGE, flag(true));
+        headers.insert(PASSTHROUGH_HEADER, flag(true));
     }
     for (name, value) in [
-        (CHUTE, invocation.chute),
-        (INSTANCE, &ticket.instance),
-        (NONCE, &ticket.nonce),
-        (PATH, invocation.path),
+        (CHUTE_HEADER, invocation.chute),
+        (INSTANCE_HEADER, &ticket.instance),
+        (NONCE_HEADER, &ticket.nonce),
+        (PATH_HEADER, invocation.path),
     ] {
         // All were checked when they came in.
         let mut value = HeaderValue::from_str(value)
             .map_err(|_| Fault::Unreachable("a header cannot be set".to_owned()))?;
-        value.set_sensitive(name == NONCE);
+        value.set_sensitive(name == NONCE_HEADER);
         headers.insert(name, value);
     }
     authorize(headers, invocation.key);
@@ -165,9 +158,9 @@ fn accept(response: &Response<Incoming>, stream: bool) -> Result<Form, Fault> {
         .and_then(|value| value.split(';').next())
         .map(|essence| essence.trim().to_ascii_lowercase());
     match essence.as_deref() {
-        Some("application/octet-stream") => Ok(Form::Blob),
-        Some("text/event-stream") if stream => Ok(Form::Stream),
-        Some("text/event-stream") => Err(Fault::NotSealed(
+        Some(BLOB_MEDIA_TYPE) => Ok(Form::Blob),
+        Some(STREAM_MEDIA_TYPE) if stream => Ok(Form::Stream),
+        Some(STREAM_MEDIA_TYPE) => Err(Fault::NotSealed(
             "a stream, where a whole answer was asked for".to_owned(),
         )),
         Some("text/html") => Err(Fault::NotSealed(

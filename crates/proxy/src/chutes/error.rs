@@ -72,6 +72,8 @@ impl Fault {
     pub(crate) fn plan(&self) -> Plan {
         match self {
             Self::Unreachable(_) => Plan::OtherInstance,
+            // Something before the relay, such as its load balancer.
+            Self::NotApi { status, .. } if *status >= 500 => Plan::OtherInstance,
             Self::Relay { status, detail } => {
                 let says = |text: &str| detail.to_ascii_lowercase().contains(text);
                 match status {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use sealwire::CryptoProvider;
 use sealwire::compat::chutes::{Codec, InstanceKey};
 use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::net::{Body, Handler, HttpClient, Incoming, json, text};
@@ -48,19 +47,27 @@ impl Handler for Chutes {
     }
 }
 
-/// What the attempts of one question have found.
+/// The instances that one question has been to. One that comes back with another key is another.
 #[derive(Default)]
-struct Tried {
-    instances: Vec<String>,
+struct Tried(Vec<(String, InstanceKey)>);
+
+impl Tried {
+    fn is_fresh(&self, instance: &str, key: &InstanceKey) -> bool {
+        !self
+            .0
+            .iter()
+            .any(|(tried, its_key)| tried == instance && its_key == key)
+    }
 }
 
 impl Chutes {
     pub(crate) fn new(
         config: ChutesConfig,
-        provider: CryptoProvider,
+        codec: Codec,
         client: HttpClient,
         gate: Arc<dyn Gate>,
     ) -> Self {
+        let provider = codec.provider;
         let api = Arc::new(Api {
             client: client.clone(),
             api_base: config.api_base.clone(),
@@ -68,7 +75,7 @@ impl Chutes {
             time: config.limits.lookup_time,
         });
         Self {
-            codec: Codec::new(&provider),
+            codec,
             front: Front::new(
                 provider.verification,
                 config.app_key.as_deref(),
@@ -156,7 +163,8 @@ impl Chutes {
                 // What the attempt before met says more than that nothing is left.
                 Err(fault) => return Err(last.unwrap_or(fault)),
             };
-            let (instance, batch) = (ticket.instance.clone(), ticket.batch);
+            let batch = ticket.batch;
+            let place = (ticket.instance.clone(), ticket.key.clone());
             let run = attempt::run(
                 &self.codec,
                 &self.client,
@@ -173,18 +181,18 @@ impl Chutes {
                 Plan::Give => return Err(fault),
                 Plan::FreshNonces => entry.drop_batch(batch),
                 Plan::OtherInstance => {
-                    entry.drop_instance(&instance);
-                    tried.instances.push(instance);
+                    entry.drop_instance(&place.0);
+                    tried.0.push(place);
                 }
                 Plan::Capacity => {
-                    tried.instances.push(instance);
+                    tried.0.push(place);
                     let left = entry
                         .instances()
                         .iter()
-                        .any(|(instance, _)| !tried.instances.contains(instance));
+                        .any(|(instance, key)| tried.is_fresh(instance, key));
                     if !left && number < self.config.limits.attempts {
                         sleep(BUSY_PAUSE * u32::from(number)).await;
-                        tried.instances.clear();
+                        tried.0.clear();
                     }
                 }
             }
@@ -202,26 +210,25 @@ impl Chutes {
         tried: &Tried,
     ) -> Result<Ticket, Fault> {
         let none = || Fault::NoInstance(resolved.model.clone());
-        let is_fresh = |instance: &str| !tried.instances.iter().any(|tried| tried == instance);
         // Twice: what is left of the nonces may be for instances that cannot be used.
         for round in 0..2 {
             let batch = self.instances.batch(entry);
             let mut candidates = entry.instances();
-            candidates.retain(|(instance, _)| is_fresh(instance));
+            candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
             if candidates.is_empty() {
                 if round > 0 {
                     return Err(none());
                 }
                 self.instances.ask(entry, key, batch).await?;
                 candidates = entry.instances();
-                candidates.retain(|(instance, _)| is_fresh(instance));
+                candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
                 if candidates.is_empty() {
                     return Err(none());
                 }
             }
             let accept = self.accepted(resolved, key, &candidates).await?;
             let taken = self.instances.take(entry, key, |instance, key| {
-                is_fresh(instance) && accept(key)
+                tried.is_fresh(instance, key) && accept(key)
             });
             if let Some(ticket) = taken {
                 return Ok(ticket);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sealwire::CryptoProvider;
 use sealwire::compat::chutes::InstanceKey;
+use sealwire_http::chutes::INSTANCES_PREFIX;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -228,7 +229,7 @@ impl Instances {
     async fn fetch(&self, entry: &Entry, key: Option<&str>) -> Result<(), Fault> {
         // The life of nonces runs from before the question.
         let asked = Instant::now();
-        let path = format!("/e2e/instances/{}", entry.chute);
+        let path = format!("{INSTANCES_PREFIX}{}", entry.chute);
         let answer: Answer = self
             .api
             .get(&self.api.e2e_base, &path, key, MAX_ANSWER)

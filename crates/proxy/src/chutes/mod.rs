@@ -14,6 +14,7 @@ mod api;
 mod attempt;
 mod attestations;
 mod error;
+mod evidence;
 mod gate;
 mod handler;
 mod instances;
@@ -26,9 +27,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire::CryptoProvider;
+use sealwire::compat::chutes::Codec;
 use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
 
+pub use self::evidence::EvidenceGate;
 pub use self::gate::{
     Asked, Candidate, Finding, Gate, GateError, Judging, Outcome, TrustRelay, Verdict,
 };
@@ -124,13 +126,13 @@ impl ChutesConfig {
 /// [`StartError`].
 pub async fn start(
     config: ChutesConfig,
-    provider: CryptoProvider,
+    codec: Codec,
     client: HttpClient,
     gate: Arc<dyn Gate>,
 ) -> Result<Server, StartError> {
     let listen = config.listen;
     crate::check_listen(listen, config.allow_remote, config.app_key.is_some())?;
-    let handler = Arc::new(handler::Chutes::new(config, provider, client, gate));
+    let handler = Arc::new(handler::Chutes::new(config, codec, client, gate));
     Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))

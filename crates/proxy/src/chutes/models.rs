@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use sealwire_http::chutes::{ALIASES_PATH, parse_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,7 +13,6 @@ use super::api::{Api, User};
 use super::error::Fault;
 
 const MODELS_PATH: &str = "/v1/models";
-const ALIASES_PATH: &str = "/model_aliases/";
 /// How long a list is good.
 const KEPT: Duration = Duration::from_secs(300);
 /// How old a list must be before a name that is not on it makes it be fetched again.
@@ -163,13 +163,8 @@ impl Catalog {
 }
 
 /// The id of a deployment in its one form.
-pub(super) fn uuid(text: &str) -> Option<String> {
-    let sound = text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    sound.then(|| text.to_ascii_lowercase())
+fn uuid(text: &str) -> Option<String> {
+    parse_id(text).map(|id| id.to_string())
 }
 
 #[derive(Default)]

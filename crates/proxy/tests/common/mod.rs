@@ -380,7 +380,7 @@ pub(crate) async fn system_with(
     change(&mut config);
     let proxy = start(
         config,
-        provider,
+        Codec::new(&provider),
         client(),
         Arc::clone(&gate) as Arc<dyn Gate>,
     )
@@ -413,7 +413,7 @@ impl System {
         config.relay_key = Some(KEY.to_owned());
         change(&mut config);
         let gate = Arc::clone(&self.gate) as Arc<dyn Gate>;
-        let proxy = start(config, rustcrypto::provider(), client(), gate)
+        let proxy = start(config, Codec::new(&rustcrypto::provider()), client(), gate)
             .await
             .expect("a free port");
         let address = url(proxy.address());
