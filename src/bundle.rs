@@ -277,6 +277,15 @@ impl IdentityTrust {
         Self(Trusted::Anyone)
     }
 
+    /// The identities, for display; `None` where anyone's is trusted.
+    #[must_use]
+    pub fn identities(&self) -> Option<&[[u8; 32]]> {
+        match &self.0 {
+            Trusted::Listed(identities) => Some(identities),
+            Trusted::Anyone => None,
+        }
+    }
+
     fn covers(&self, identity: &[u8; 32]) -> bool {
         match &self.0 {
             Trusted::Listed(identities) => identities.contains(identity),

@@ -161,25 +161,26 @@ impl DemoModel {
             dialect,
             model: self.config.model.clone(),
             created: unix_now(),
-            usage: json!({
-                "prompt_tokens": prompt_tokens,
-                "completion_tokens": tokens.len(),
-                "total_tokens": prompt_tokens + tokens.len(),
-                "prompt_tokens_details": {"cached_tokens": 0},
-            }),
+            prompt_tokens,
             tokens,
             finish,
         };
         if body.get("stream").and_then(Value::as_bool) == Some(true) {
-            let with_usage = body
-                .pointer("/stream_options/include_usage")
-                .and_then(Value::as_bool)
-                == Some(true);
+            let option = |name: &str| {
+                body.get("stream_options")
+                    .and_then(|options| options.get(name))
+                    .and_then(Value::as_bool)
+                    == Some(true)
+            };
+            let counts = Counts {
+                last: option("include_usage"),
+                running: option("continuous_usage_stats"),
+            };
             let (sender, body) = channel(8);
             let delay = self.config.token_delay;
             tokio::spawn(async move {
                 // An error is a client that went away: generation stops with it.
-                let _ = answer.stream(sender, delay, with_usage).await;
+                let _ = answer.stream(sender, delay, counts).await;
             });
             let mut response = Response::new(body);
             let headers = response.headers_mut();
@@ -219,16 +220,35 @@ impl DemoModel {
     }
 }
 
+/// What a streamed answer counts, as `stream_options` asks.
+#[derive(Clone, Copy)]
+struct Counts {
+    /// `include_usage`: an event without choices behind the last.
+    last: bool,
+    /// `continuous_usage_stats`: the counts so far in every event.
+    running: bool,
+}
+
 struct Answer {
     dialect: Dialect,
     model: String,
     created: u64,
-    usage: Value,
+    prompt_tokens: usize,
     tokens: Vec<String>,
     finish: &'static str,
 }
 
 impl Answer {
+    /// The counts after so many tokens of the answer.
+    fn usage(&self, tokens: usize) -> Value {
+        json!({
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": tokens,
+            "total_tokens": self.prompt_tokens + tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        })
+    }
+
     fn envelope(&self, object: &str, choices: Value) -> Value {
         json!({
             "id": "demo-1",
@@ -253,7 +273,7 @@ impl Answer {
         };
         let mut whole = self.envelope(object, json!([choice]));
         if let Some(object) = whole.as_object_mut() {
-            object.insert("usage".to_owned(), self.usage.clone());
+            object.insert("usage".to_owned(), self.usage(self.tokens.len()));
         }
         whole
     }
@@ -281,35 +301,45 @@ impl Answer {
         &self,
         sender: BodySender,
         delay: Duration,
-        with_usage: bool,
+        counts: Counts,
     ) -> Result<(), sealwire_http::net::Closed> {
-        let event = |value: Value| format!("data: {value}\n\n").into_bytes();
+        let event = |mut value: Value, tokens: usize| {
+            if counts.running
+                && let Some(map) = value.as_object_mut()
+            {
+                map.insert("usage".to_owned(), self.usage(tokens));
+            }
+            format!("data: {value}\n\n").into_bytes()
+        };
+        let all = self.tokens.len();
         if self.dialect == Dialect::Chat {
             let role = json!([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]);
             sender
-                .send(event(self.envelope("chat.completion.chunk", role)))
+                .send(event(self.envelope("chat.completion.chunk", role), 0))
                 .await?;
         }
-        for token in &self.tokens {
+        for (before, token) in self.tokens.iter().enumerate() {
             tokio::select! {
                 () = sleep(delay) => {}
                 () = sender.closed() => return Err(sealwire_http::net::Closed),
             }
-            sender.send(event(self.piece(Some(token), None))).await?;
+            sender
+                .send(event(self.piece(Some(token), None), before + 1))
+                .await?;
         }
         sender
-            .send(event(self.piece(None, Some(self.finish))))
+            .send(event(self.piece(None, Some(self.finish)), all))
             .await?;
-        if with_usage {
+        if counts.last {
             let object = match self.dialect {
                 Dialect::Chat => "chat.completion.chunk",
                 Dialect::Completion => "text_completion",
             };
             let mut usage = self.envelope(object, json!([]));
             if let Some(map) = usage.as_object_mut() {
-                map.insert("usage".to_owned(), self.usage.clone());
+                map.insert("usage".to_owned(), self.usage(all));
             }
-            sender.send(event(usage)).await?;
+            sender.send(event(usage, all)).await?;
         }
         sender.send(&b"data: [DONE]\n\n"[..]).await?;
         sender.finish().await

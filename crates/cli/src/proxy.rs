@@ -1,6 +1,7 @@
-//! `sealwire proxy`.
+//! `sealwire proxy`: the arguments that both profiles share, and the native one. The other is in [`crate::chutes_proxy`].
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -8,13 +9,16 @@ use sealwire::client::EarlyData;
 use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{
-    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
-};
-use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
+use sealwire_http::net::{BaseUrl, BaseUrlError, ClientConfig, SecretArgument, SecretError, Server, announce};
+use sealwire_http::profile::Profile;
+use sealwire_proxy::collateral::CollateralSource;
+use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
+use sealwire_tls::{Settings, SettingsError};
 
+use crate::chutes_proxy::{self, ChutesArgs};
 use crate::provider::provider;
 use crate::suites;
+use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,32 +31,43 @@ pub enum EarlyDataArg {
 
 /// Arguments of a proxy.
 #[derive(Args, Clone)]
-#[command(group = ArgGroup::new("trust").required(true).args(["pins", "insecure_trust_relay"]))]
+#[command(group = ArgGroup::new("trust").required(true).args(["policy", "pins", "insecure_trust_relay"]))]
 pub struct ProxyArgs {
+    /// The profile that it speaks with the relay: native, chutes-v1
+    #[arg(long, value_name = "NAME", default_value_t = Profile::Native)]
+    profile: Profile,
     /// Where applications reach it; port 0 picks one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Allows an address that is not loopback: whoever reaches the port can use it, unencrypted
     #[arg(long)]
-    allow_remote: bool,
+    pub(crate) allow_remote: bool,
     /// The key that applications must show, or @FILE; needed with --allow-remote
     #[arg(long, value_name = "KEY")]
-    app_key: Option<SecretArgument>,
-    /// The relay
+    pub(crate) app_key: Option<SecretArgument>,
+    /// The relay, with --profile native
     #[arg(long, value_name = "URL")]
-    relay: BaseUrl,
-    /// The identity of an instance to trust, as `sealwire instance` prints it; repeat for more
+    relay: Option<BaseUrl>,
+    /// A PEM file with certificate authorities to trust beside the machine's own, for https; repeat for more. HTTP proxies are taken from
+    /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY
+    #[arg(long = "ca", value_name = "FILE")]
+    pub(crate) authorities: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) chutes: ChutesArgs,
+    /// The identity of an instance to trust, with --profile native, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
     pins: Vec<[u8; 32]>,
-    /// Trusts whatever identity the relay names: the relay can then read everything. For development only
+    #[command(flatten)]
+    pub(crate) evidence: TrustArgs,
+    /// Trusts whatever identity or key the relay names: the relay can then read everything. For development only
     #[arg(long)]
-    insecure_trust_relay: bool,
+    pub(crate) insecure_trust_relay: bool,
     /// The key that the relay asks for, or @FILE
     #[arg(long, value_name = "KEY")]
-    relay_key: Option<SecretArgument>,
+    pub(crate) relay_key: Option<SecretArgument>,
     /// Without --relay-key: hands the application's own API key to the relay
     #[arg(long)]
-    forward_key: bool,
+    pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
     #[arg(long, value_enum, default_value = "allow")]
@@ -71,7 +86,7 @@ pub struct ProxyArgs {
     billing: Option<String>,
     /// Most bytes of one request
     #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes)]
-    max_request_bytes: usize,
+    pub(crate) max_request_bytes: usize,
     /// Time for discovery and handshake, over all attempts, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
     handshake_timeout: u64,
@@ -87,9 +102,24 @@ fn parse_identity(text: &str) -> Result<[u8; 32], String> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
+    /// An argument that the profile needs.
+    #[error("{0} is needed with --profile {1}")]
+    Missing(&'static str, Profile),
+    /// An argument of the other profile.
+    #[error("{0} does not go with --profile {1}")]
+    OtherProfile(&'static str, Profile),
     /// A key.
     #[error(transparent)]
     Key(#[from] SecretError),
+    /// Certificate authorities, or the HTTP proxies of the environment.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The policy.
+    #[error(transparent)]
+    Trust(#[from] TrustArgsError),
+    /// An address of the program's own.
+    #[error(transparent)]
+    Address(#[from] BaseUrlError),
     /// The proxy itself.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -101,13 +131,52 @@ pub enum ProxyError {
 ///
 /// [`ProxyError`].
 pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
-    let trust = if args.insecure_trust_relay {
+    args.check()?;
+    if args.insecure_trust_relay {
         eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
-        IdentityTrust::insecure_trust_relay()
-    } else {
-        IdentityTrust::pinned(&args.pins)
+    }
+    let proxy = match args.profile {
+        Profile::Native => start_native(args).await?,
+        Profile::ChutesV1 => chutes_proxy::start(args).await?,
     };
-    let mut config = ProxyConfig::new(args.relay, trust);
+    announce(proxy.address());
+    stop.await;
+    proxy.shut_down(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+impl ProxyArgs {
+    /// Arguments that say nothing to the chosen profile are a mistake.
+    fn check(&self) -> Result<(), ProxyError> {
+        let native = [
+            ("--relay", self.relay.is_some()),
+            ("--pin", !self.pins.is_empty()),
+            ("--single-use", self.single_use),
+            ("--suite", !self.suites.is_empty()),
+            ("--padding", self.padding != PaddingWish::None),
+            ("--billing", self.billing.is_some()),
+        ];
+        let foreign = match self.profile {
+            Profile::Native => self.chutes.given(),
+            Profile::ChutesV1 => native.to_vec(),
+        };
+        match foreign.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(ProxyError::OtherProfile(name, self.profile)),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn start_native(args: ProxyArgs) -> Result<Server, ProxyError> {
+    let trust = match args.evidence.read(CollateralSource::Stapled)? {
+        Some(evidence) => Trust::Evidence(evidence),
+        None if args.insecure_trust_relay => IdentityTrust::insecure_trust_relay().into(),
+        None => IdentityTrust::pinned(&args.pins).into(),
+    };
+    let relay = args
+        .relay
+        .ok_or(ProxyError::Missing("--relay", Profile::Native))?;
+    let mut config = ProxyConfig::new(relay, trust);
     config.listen = args.listen;
     config.allow_remote = args.allow_remote;
     config.app_key = args.app_key.map(|key| key.read()).transpose()?;
@@ -123,10 +192,9 @@ pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), 
     config.billing = args.billing.map(String::into_bytes);
     config.limits.request_bytes = args.max_request_bytes;
     config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
-    let client = HttpClient::new(&ClientConfig::default());
-    let proxy = start(config, provider(), client).await?;
-    announce(proxy.address());
-    stop.await;
-    proxy.shut_down(Duration::from_secs(10)).await;
-    Ok(())
+    let client = sealwire_tls::client(
+        &ClientConfig::default(),
+        &Settings::from_env(args.authorities),
+    )?;
+    Ok(start(config, provider(), client).await?)
 }

@@ -15,6 +15,8 @@ pub const REQUESTS_PATH: &str = "/sealwire/v1/requests";
 pub const BUNDLES_PATH: &str = "/sealwire/v1/bundles";
 /// Where an instance describes itself.
 pub const INSTANCE_PATH: &str = "/sealwire/v1/instance";
+/// Where evidence for an instance's identity is asked for, on a relay and on an instance.
+pub const EVIDENCE_PATH: &str = "/sealwire/v1/evidence";
 /// Where a relay shows what it has metered.
 pub const USAGE_PATH: &str = "/usage";
 /// Liveness, on every server.

@@ -70,7 +70,7 @@ fn suite_number(text: &str) -> Option<u16> {
     text.parse().ok().filter(|number| digits && *number != 0)
 }
 
-fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+pub(crate) fn set_once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     if slot.is_some() {
         return None;
     }

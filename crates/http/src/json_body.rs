@@ -41,7 +41,9 @@ impl<'a> JsonBody<'a> {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
+    /// A member's value, as the text has it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a str> {
         self.members
             .iter()
             .find(|(have, _)| have == name)
@@ -59,6 +61,24 @@ impl<'a> JsonBody<'a> {
     pub fn wants_stream(&self) -> bool {
         self.get("stream")
             .is_some_and(|value| serde_json::from_str(value).unwrap_or(false))
+    }
+
+    /// Whether the client asked for usage in a streamed answer.
+    #[must_use]
+    pub fn asks_usage(&self) -> bool {
+        self.get("stream_options")
+            .and_then(|options| JsonBody::parse(options.as_bytes()).ok())
+            .is_some_and(|options| options.get("include_usage") == Some("true"))
+    }
+
+    /// The body with a member set to a JSON value, where it stands or behind the last, and every other byte as it came.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Option<Vec<u8>> {
+        if let Some(range) = self.range(name) {
+            return self.splice(range, value);
+        }
+        let name = serde_json::to_string(name).ok()?;
+        self.insert(&format!("{name}:{value}"))
     }
 
     /// The body with `stream_options.include_usage` set and every other byte as it came, or `None` if the client asked for it itself, or if
@@ -178,6 +198,36 @@ mod tests {
             Some(r#"{"stream_options":{"include_usage":true}}"#)
         );
         assert_eq!(ask(r#"{"stream_options":7}"#), None);
+    }
+
+    #[test]
+    fn a_member_is_set_and_the_rest_stays() {
+        let set = |json: &str, name: &str, value: &str| {
+            let body = JsonBody::parse(json.as_bytes()).expect("an object");
+            String::from_utf8(body.with(name, value).expect("changed")).expect("UTF-8")
+        };
+        assert_eq!(
+            set(r#"{ "model" : "a", "z":1.0 }"#, "model", r#""b""#),
+            r#"{ "model" : "b", "z":1.0 }"#
+        );
+        assert_eq!(
+            set(r#"{"z":1.0 }"#, "x\"y", "{}"),
+            r#"{"z":1.0,"x\"y":{} }"#
+        );
+        assert_eq!(set("{ }", "x", "true"), r#"{"x":true }"#);
+    }
+
+    #[test]
+    fn whether_usage_was_asked_for() {
+        for (json, asked) in [
+            (r#"{"stream_options":{"include_usage":true}}"#, true),
+            (r#"{"stream_options":{"include_usage":false}}"#, false),
+            (r#"{"stream_options":null}"#, false),
+            ("{}", false),
+        ] {
+            let body = JsonBody::parse(json.as_bytes()).expect("an object");
+            assert_eq!(body.asks_usage(), asked, "{json}");
+        }
     }
 
     #[test]

@@ -4,22 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use sealwire::crypto::Verification;
 use sealwire::receipt::{ReceiptChecker, ReceiptKind};
 use sealwire_http::inner::RESPONSE_FIELDS;
 use sealwire_http::message::{MessageLimits, ResponseHead};
-use sealwire_http::net::{Body, BodySender, Closed, Incoming, channel, full, next_data};
+use sealwire_http::net::{Body, Incoming, channel, full, next_data};
+use sealwire_http::openai::ApiError;
 use sealwire_http::sealed::{SealedEvent, SealedMessage};
-use sealwire_http::sse::{self, Splitter};
 
 use crate::attempt::Established;
 use crate::error::ProxyError;
-
-/// Largest single event of a streamed answer, and most bytes behind its `[DONE]`.
-const MAX_EVENT: usize = 8 * 1_024 * 1_024;
+use crate::tail::{Next, Source, Tail, pass_on};
 
 /// Reads one sealed answer and checks its receipts on the way.
 struct Reader {
@@ -32,12 +30,6 @@ struct Reader {
     request_sent: Arc<AtomicBool>,
     /// The final receipt says whether the instance had the whole request.
     request_complete: Option<bool>,
-}
-
-/// What is left of an answer after its head.
-enum Next {
-    Content(Bytes),
-    End,
 }
 
 impl Reader {
@@ -76,7 +68,7 @@ impl Reader {
         }
     }
 
-    async fn next(&mut self) -> Result<Next, ProxyError> {
+    async fn read(&mut self) -> Result<Next, ProxyError> {
         loop {
             match self.event().await? {
                 SealedEvent::Content(content) => return Ok(Next::Content(content)),
@@ -111,6 +103,12 @@ impl Reader {
     }
 }
 
+impl Source for Reader {
+    async fn next(&mut self) -> Result<Next, ApiError> {
+        self.read().await.map_err(|error| error.to_api())
+    }
+}
+
 /// Turns an established stream into the application's response. Nothing is given to the application before the sealed head is open.
 pub(crate) async fn respond(
     established: Established,
@@ -141,11 +139,11 @@ pub(crate) async fn respond(
         .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/event-stream"));
     if streamed {
         let (sender, body) = channel(8);
-        tokio::spawn(stream(reader, sender));
+        tokio::spawn(pass_on(reader, Tail::new(), sender));
         return response(&head, body);
     }
     let mut whole = BytesMut::new();
-    while let Next::Content(content) = reader.next().await? {
+    while let Next::Content(content) = reader.read().await? {
         if content.len() > answer_bytes.saturating_sub(whole.len()) {
             return Err(ProxyError::TooLarge(answer_bytes));
         }
@@ -176,82 +174,4 @@ fn response(head: &ResponseHead, body: Body) -> Result<Response<Body>, ProxyErro
         );
     }
     Ok(response)
-}
-
-/// Holds the end of an event stream back: `[DONE]` and all behind it, until it is known that the answer is whole.
-struct Tail {
-    splitter: Splitter,
-    held: BytesMut,
-    done: bool,
-}
-
-impl Tail {
-    fn new() -> Self {
-        Self {
-            splitter: Splitter::new(MAX_EVENT),
-            held: BytesMut::new(),
-            done: false,
-        }
-    }
-
-    /// Takes content; gives the events that are whole and may go.
-    fn push(&mut self, content: &[u8]) -> Result<Bytes, ProxyError> {
-        let too_large = ProxyError::TooLarge(MAX_EVENT);
-        let mut ready = BytesMut::new();
-        self.splitter.push(content);
-        while let Some(event) = self.splitter.next_event().map_err(|_| too_large.clone())? {
-            // Clients stop reading at whatever begins so.
-            self.done |=
-                sse::data(&event).is_some_and(|data| data.trim_start().starts_with("[DONE]"));
-            if self.done {
-                self.held.extend_from_slice(&event);
-            } else {
-                ready.extend_from_slice(&event);
-            }
-        }
-        if self.held.len() > MAX_EVENT {
-            return Err(too_large);
-        }
-        Ok(ready.freeze())
-    }
-
-    /// All that was held, once the answer is known to be whole.
-    fn release(mut self) -> Bytes {
-        self.held.extend_from_slice(&self.splitter.into_rest());
-        self.held.freeze()
-    }
-}
-
-/// Passes whole events on as they come, the end of the stream only when FINAL is verified. A fault becomes an error event, and the connection is
-/// aborted instead of ended. A client that is gone ends it: dropping the reader closes the connection to the relay.
-async fn stream(mut reader: Reader, sender: BodySender) {
-    let mut tail = Tail::new();
-    loop {
-        let next = tokio::select! {
-            next = reader.next() => next,
-            () = sender.closed() => return,
-        };
-        let step = match next {
-            Ok(Next::Content(content)) => tail.push(&content),
-            Ok(Next::End) => {
-                if sender.send(tail.release()).await.is_ok() {
-                    let _ = sender.finish().await;
-                }
-                return;
-            }
-            Err(error) => Err(error),
-        };
-        let sent: Result<(), Closed> = match step {
-            Ok(events) => sender.send(events).await,
-            Err(error) => {
-                if sender.send(error.to_api().to_sse()).await.is_ok() {
-                    sender.abort().await;
-                }
-                return;
-            }
-        };
-        if sent.is_err() {
-            return;
-        }
-    }
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use sealwire_http::net::{
     BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
 };
+use sealwire_http::profile::Profile;
 
-use crate::{Origin, RelayConfig, RelayLimits, StartError, start};
+use crate::{Alias, ChutesLimits, Origin, RelayConfig, RelayLimits, StartError, start};
 
 /// Routes and meters sealed requests that it cannot read.
 #[derive(Args, Clone)]
@@ -19,6 +20,12 @@ pub struct RelayArgs {
     /// An instance; repeat for more
     #[arg(long = "instance", value_name = "URL", required = true)]
     instances: Vec<BaseUrl>,
+    /// A profile that it speaks: native, chutes-v1; repeat for both
+    #[arg(long = "profile", value_name = "NAME", default_values_t = [Profile::Native])]
+    profiles: Vec<Profile>,
+    /// A further name for a chute (chutes-v1); repeat for more
+    #[arg(long = "alias", value_name = "NAME=CHUTE_ID")]
+    aliases: Vec<Alias>,
     /// A key that it accepts, or @FILE with one key in it; repeat for more. Without any, no key is asked for
     #[arg(long = "api-key", value_name = "KEY")]
     api_keys: Vec<SecretArgument>,
@@ -34,6 +41,21 @@ pub struct RelayArgs {
     /// Longest silence in either direction, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = RelayLimits::default().idle.as_secs())]
     idle_timeout: u64,
+    /// Longest time for an instance's answer to begin (chutes-v1), seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().answer_time.as_secs())]
+    answer_timeout: u64,
+    /// Most bytes of one line of a streamed answer (chutes-v1)
+    #[arg(long, value_name = "BYTES", default_value_t = ChutesLimits::default().line_bytes)]
+    max_line_bytes: usize,
+    /// Most nonces that are out at a time (chutes-v1); one key holds at most a quarter of them
+    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().nonces)]
+    max_nonces: usize,
+    /// Longest time for an instance's evidence (chutes-v1), seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().evidence_time.as_secs())]
+    evidence_timeout: u64,
+    /// Most questions for evidence at a time (chutes-v1)
+    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().evidence_asks)]
+    max_evidence_asks: usize,
 }
 
 /// Why a relay does not run.
@@ -57,6 +79,8 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
     let config = RelayConfig {
         listen: args.listen,
         instances: args.instances,
+        profiles: args.profiles,
+        aliases: args.aliases,
         api_keys: args
             .api_keys
             .iter()
@@ -67,6 +91,14 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
             request_bytes: args.max_request_bytes,
             streams: args.max_streams,
             idle: Duration::from_secs(args.idle_timeout),
+            chutes: ChutesLimits {
+                answer_time: Duration::from_secs(args.answer_timeout),
+                line_bytes: args.max_line_bytes,
+                nonces: args.max_nonces,
+                evidence_time: Duration::from_secs(args.evidence_timeout),
+                evidence_asks: args.max_evidence_asks,
+                ..ChutesLimits::default()
+            },
             ..RelayLimits::default()
         },
     };

@@ -1,4 +1,4 @@
-//! Carries the bytes of one stream in both directions, with back-pressure, and shows the meter a copy.
+//! Carries the bytes of one stream in both directions, with back-pressure, through what meters it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,22 @@ use sealwire_http::net::{BodySender, Incoming, discard, next_data};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::meter::Meter;
+/// What an answer goes through on its way to the client. It never waits, and what it holds is bounded.
+pub(crate) trait Passage: Send {
+    /// What goes on of a piece that came; `None` gives the answer up.
+    fn take(&mut self, piece: Bytes) -> Option<Bytes>;
+
+    /// What else goes on at the answer's proper end.
+    fn rest(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    /// Tells of bytes that went on.
+    fn passed(&mut self, bytes: &[u8]);
+
+    /// Tells how many bytes the request had.
+    fn count_up(&mut self, bytes: u64);
+}
 
 /// Client to instance, until either side ends. A client that breaks off or is silent ends the request towards the instance, which then says in its
 /// sealed answer that the request is incomplete. One that sends too much is reported by `too_large`; the stream is given up.
@@ -55,11 +70,11 @@ pub(crate) async fn up(
 }
 
 /// Instance to client, until either side ends. Dropping `from` tells the instance that the client is gone.
-pub(crate) async fn down(
+pub(crate) async fn down<P: Passage>(
     mut from: Incoming,
     to: BodySender,
     idle: Duration,
-    mut meter: Meter,
+    mut passage: P,
     count: Arc<AtomicU64>,
     mut too_large: watch::Receiver<bool>,
 ) {
@@ -70,23 +85,24 @@ pub(crate) async fn down(
             // Dropping both sides aborts both.
             () = said(&mut too_large) => break,
         };
-        match next {
-            Ok(Some(bytes)) => {
-                let copy = bytes.clone();
-                if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
-                    break;
-                }
-                meter.observe(&copy);
-            }
-            Ok(None) => {
-                let _ = to.finish().await;
-                break;
-            }
-            // The sender is dropped without an end: the client's connection is aborted too.
-            Err(_) => break,
+        let (bytes, ended) = match next {
+            Ok(Some(bytes)) => (passage.take(bytes), false),
+            Ok(None) => (Some(passage.rest()), true),
+            Err(_) => (None, false),
+        };
+        // Given up or broken off: the sender is dropped without an end, and the client's connection is aborted too.
+        let Some(bytes) = bytes else { break };
+        let copy = bytes.clone();
+        if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
+            break;
+        }
+        passage.passed(&copy);
+        if ended {
+            let _ = to.finish().await;
+            break;
         }
     }
-    meter.count_up(count.load(Ordering::Relaxed));
+    passage.count_up(count.load(Ordering::Relaxed));
 }
 
 /// Completes when it is said that the request is too large; never if the request ended without that.

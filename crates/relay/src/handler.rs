@@ -11,19 +11,23 @@ use sealwire::rustcrypto::verification;
 use sealwire::{Context, RelayCode};
 use sealwire_http::access::Access;
 use sealwire_http::carriage::{
-    BUNDLES_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, RESPONSE_MEDIA_TYPE, USAGE_PATH,
-    check_media_type, context_bytes, request_headers, response_headers, to_base64url,
+    BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH,
+    RESPONSE_MEDIA_TYPE, USAGE_PATH, check_media_type, context_bytes, request_headers,
+    response_headers, to_base64url,
 };
 use sealwire_http::discovery::{BundleQuery, bundles_to_json};
 use sealwire_http::net::{
-    Body, ClientError, HttpClient, Incoming, channel, discard, json, next_data_by, problem,
+    Body, ClientError, HttpClient, Incoming, channel, detail, discard, json, next_data_by, problem,
     problem_with_status, read_all, text,
 };
 use sealwire_http::openai::model_list;
 use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
+use sealwire_http::profile::Profile;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::chutes::{self, Chutes};
+use crate::evidence::Evidence;
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
@@ -33,7 +37,7 @@ use crate::{RelayConfig, cors};
 /// The list of labels in the shape of the OpenAI API.
 pub(crate) const MODELS_PATH: &str = "/v1/models";
 /// Pieces that wait for a slow side at most, in each direction.
-const BACKLOG: usize = 4;
+pub(crate) const BACKLOG: usize = 4;
 /// Largest problem document of an instance.
 const MAX_PROBLEM: usize = 64 * 1_024;
 
@@ -44,6 +48,9 @@ pub(crate) struct Handler {
     ledger: Arc<Ledger>,
     client: HttpClient,
     streams: Arc<Semaphore>,
+    evidence: Evidence,
+    native: bool,
+    chutes: Option<Chutes>,
 }
 
 /// A request whose H1 is read and whose instance is known.
@@ -80,16 +87,29 @@ impl Handler {
         let key = match self.access.check(request.headers()) {
             Ok(key) => key,
             Err(denied) => {
+                let chutes = !self.native || chutes::serves(path);
                 discard(request.into_body());
-                return problem(&Problem::new(RelayCode::Auth, denied.to_string()));
+                return if self.chutes.is_some() && chutes {
+                    detail(StatusCode::UNAUTHORIZED, denied.to_string())
+                } else {
+                    problem(&Problem::new(RelayCode::Auth, denied.to_string()))
+                };
             }
         };
         match (request.method(), path) {
-            (&Method::POST, REQUESTS_PATH) => self.sealed(request, key).await,
-            (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")).await,
+            (&Method::POST, REQUESTS_PATH) if self.native => self.sealed(request, key).await,
+            (&Method::GET, BUNDLES_PATH) if self.native => {
+                self.bundles(request.uri().query().unwrap_or("")).await
+            }
+            (&Method::GET, EVIDENCE_PATH) if self.native => {
+                self.evidence(request.uri().query().unwrap_or("")).await
+            }
             (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
-                let list = model_list(labels.iter().map(String::as_str));
+                let list = match &self.chutes {
+                    Some(chutes) => chutes.models(&labels),
+                    None => model_list(labels.iter().map(String::as_str)),
+                };
                 json(StatusCode::OK, list.to_string().into_bytes())
             }
             (&Method::GET, USAGE_PATH) => json(
@@ -97,7 +117,17 @@ impl Handler {
                 self.ledger.to_json(&key).to_string().into_bytes(),
             ),
             _ => {
+                let request = match &self.chutes {
+                    Some(chutes) => match chutes.answer(request, &key).await {
+                        Ok(answer) => return answer,
+                        Err(request) => request,
+                    },
+                    None => request,
+                };
                 discard(request.into_body());
+                if !self.native {
+                    return detail(StatusCode::NOT_FOUND, "Not Found");
+                }
                 let unknown = Problem::new(
                     RelayCode::Refused,
                     "a relay takes sealed requests only; applications speak to a sealwire proxy or SDK",
@@ -108,12 +138,26 @@ impl Handler {
     }
 
     pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
+        let streams = Arc::new(Semaphore::new(config.limits.streams));
+        let ledger = Arc::new(Ledger::default());
+        let chutes = config.profiles.contains(&Profile::ChutesV1).then(|| {
+            Chutes::new(
+                &config,
+                Arc::clone(&registry),
+                Arc::clone(&ledger),
+                client.clone(),
+                Arc::clone(&streams),
+            )
+        });
         Self {
             access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),
-            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            evidence: Evidence::new(client.clone()),
+            native: config.profiles.contains(&Profile::Native),
+            chutes,
+            streams,
             config,
             registry,
-            ledger: Arc::new(Ledger::default()),
+            ledger,
             client,
         }
     }
@@ -134,6 +178,16 @@ impl Handler {
                 problem_with_status(&unknown, StatusCode::NOT_FOUND)
             }
             Err(error) => problem(&error),
+        }
+    }
+
+    async fn evidence(&self, query: &str) -> Response<Body> {
+        match self.evidence.fetch(&self.registry, query).await {
+            Ok(answer) => answer,
+            Err(unknown) if unknown.code == RelayCode::KeyUnknown => {
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+            Err(refusal) => problem(&refusal),
         }
     }
 

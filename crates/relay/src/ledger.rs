@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sealwire::receipt::Receipt;
+use sealwire_http::usage::TokenUsage;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -42,14 +43,27 @@ pub(crate) struct Totals {
     pub(crate) usage_unknown: u64,
     /// Streams without an acceptable receipt.
     pub(crate) without_receipt: u64,
+    /// Streams of chutes-v1, billed by numbers that nothing signs.
+    pub(crate) unsigned: u64,
+}
+
+/// What a stream is billed by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Bill {
+    /// Nothing acceptable came.
+    #[default]
+    NoReceipt,
+    /// The verified receipt of the highest index.
+    Receipt(Receipt),
+    /// What the instance said beside the ciphertext, last.
+    Unsigned(Option<TokenUsage>),
 }
 
 /// What one stream has come to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StreamTotals {
     pub(crate) th2: Option<[u8; 32]>,
-    /// The verified receipt of the highest index.
-    pub(crate) last: Option<Receipt>,
+    pub(crate) bill: Bill,
     pub(crate) receipts: u64,
     pub(crate) receipts_refused: u64,
     pub(crate) bytes_up: u64,
@@ -82,14 +96,22 @@ impl Ledger {
             return;
         }
         add(&mut totals.requests, 1);
-        match stream.last {
-            Some(receipt) => {
+        match stream.bill {
+            Bill::Receipt(receipt) => {
                 add(&mut totals.tokens_in, receipt.usage.tokens_in);
                 add(&mut totals.tokens_out, receipt.usage.tokens_out);
                 add(&mut totals.tokens_cached, receipt.usage.tokens_cached);
                 add(&mut totals.usage_unknown, u64::from(!receipt.usage_known));
             }
-            None => add(&mut totals.without_receipt, 1),
+            Bill::NoReceipt => add(&mut totals.without_receipt, 1),
+            Bill::Unsigned(usage) => {
+                let known = usage.unwrap_or_default();
+                add(&mut totals.tokens_in, known.input);
+                add(&mut totals.tokens_out, known.output);
+                add(&mut totals.tokens_cached, known.cached);
+                add(&mut totals.usage_unknown, u64::from(usage.is_none()));
+                add(&mut totals.unsigned, 1);
+            }
         }
     }
 

@@ -7,12 +7,16 @@
 //!                                   +-- reads label and bundle id, to route; PUBLIC frames, to bill
 //! ```
 //!
+//! In the profile chutes-v1 it hands out single-use nonces beside the instances' keys, and bills by what the instances say beside the ciphertext.
+//!
 //! It links no KEM, no AEAD and no provider: SHA-256 and Ed25519 verification are all that metering needs. What passes through is not changed and
 //! never waits for the meter. [`start`] serves until the returned [`Relay`] is dropped or shut down.
 
 #[cfg(feature = "cli")]
 pub mod args;
+mod chutes;
 mod cors;
+mod evidence;
 mod forward;
 mod handler;
 mod ledger;
@@ -24,7 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
+use sealwire_http::profile::Profile;
 
+pub use chutes::{Alias, AliasError};
 pub use cors::{Origin, OriginError};
 
 /// Settings of a relay.
@@ -34,6 +40,10 @@ pub struct RelayConfig {
     pub listen: SocketAddr,
     /// Its instances.
     pub instances: Vec<BaseUrl>,
+    /// The profiles that it speaks, to clients and to instances.
+    pub profiles: Vec<Profile>,
+    /// Further names for chutes; chutes-v1 only.
+    pub aliases: Vec<Alias>,
     /// The keys that it accepts; none is asked for if there are none.
     pub api_keys: Vec<String>,
     /// The origins of web pages that may use it; browsers are told nothing if there are none.
@@ -59,6 +69,44 @@ pub struct RelayLimits {
     pub poll_interval: Duration,
     /// Time between two tries to reach one that is down.
     pub retry_interval: Duration,
+    /// Bounds of chutes-v1.
+    pub chutes: ChutesLimits,
+}
+
+/// Bounds of a relay in the profile chutes-v1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChutesLimits {
+    /// Longest time for an instance's answer to begin. One that does not stream begins when it is whole.
+    pub answer_time: Duration,
+    /// Bytes of one line of a streamed answer.
+    pub line_bytes: usize,
+    /// How long clients are told that a nonce lives.
+    pub nonce_life: Duration,
+    /// How long it does live.
+    pub nonce_store: Duration,
+    /// Nonces that are out at a time; one key holds at most a quarter of them.
+    pub nonces: usize,
+    /// Longest time for an instance's evidence.
+    pub evidence_time: Duration,
+    /// Bytes of one instance's evidence.
+    pub evidence_bytes: usize,
+    /// Questions for evidence at a time; each goes to every instance of its chute.
+    pub evidence_asks: usize,
+}
+
+impl Default for ChutesLimits {
+    fn default() -> Self {
+        Self {
+            answer_time: Duration::from_secs(1_800),
+            line_bytes: 8 * 1_024 * 1_024,
+            nonce_life: Duration::from_secs(60),
+            nonce_store: Duration::from_secs(75),
+            nonces: 131_072,
+            evidence_time: Duration::from_secs(20),
+            evidence_bytes: 4 * 1_024 * 1_024,
+            evidence_asks: 16,
+        }
+    }
 }
 
 impl Default for RelayLimits {
@@ -71,6 +119,7 @@ impl Default for RelayLimits {
             idle: Duration::from_secs(180),
             poll_interval: Duration::from_secs(5),
             retry_interval: Duration::from_secs(1),
+            chutes: ChutesLimits::default(),
         }
     }
 }
@@ -82,6 +131,8 @@ impl RelayConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             instances,
+            profiles: vec![Profile::Native],
+            aliases: Vec::new(),
             api_keys: Vec::new(),
             cors_origins: Vec::new(),
             limits: RelayLimits::default(),
@@ -96,6 +147,9 @@ pub enum StartError {
     /// No instance.
     #[error("a relay needs at least one --instance URL")]
     NoInstance,
+    /// No profile.
+    #[error("a relay needs at least one --profile: native, chutes-v1")]
+    NoProfile,
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -131,12 +185,11 @@ pub async fn start(config: RelayConfig, client: HttpClient) -> Result<Relay, Sta
     if config.instances.is_empty() {
         return Err(StartError::NoInstance);
     }
+    if config.profiles.is_empty() {
+        return Err(StartError::NoProfile);
+    }
     let listen = config.listen;
-    let registry = Arc::new(registry::Registry::new(
-        config.instances.clone(),
-        client.clone(),
-        config.limits,
-    ));
+    let registry = Arc::new(registry::Registry::new(&config, client.clone()));
     let handler = Arc::new(handler::Handler::new(config, Arc::clone(&registry), client));
     let server = Server::start(listen, ServerLimits::default(), handler)
         .await

@@ -8,13 +8,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sealwire::frame::{FrameHeader, FrameType, HEADER_LEN, TAG_LEN};
 use sealwire::handshake::{ParsedRequest, h2_len, transcript};
 use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
 
-use crate::ledger::{Account, Ledger, StreamTotals};
+use crate::forward::Passage;
+use crate::ledger::{Account, Bill, Ledger, StreamTotals};
 
 /// What the relay knows of a bundle that it handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,13 +79,8 @@ impl Meter {
         }
     }
 
-    /// Counts bytes of the request.
-    pub(crate) fn count_up(&mut self, bytes: u64) {
-        self.totals.bytes_up = self.totals.bytes_up.saturating_add(bytes);
-    }
-
     /// Looks at bytes of the answer.
-    pub(crate) fn observe(&mut self, mut bytes: &[u8]) {
+    fn observe(&mut self, mut bytes: &[u8]) {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.totals.bytes_down = self.totals.bytes_down.saturating_add(length);
         while !bytes.is_empty() {
@@ -135,10 +132,24 @@ impl Meter {
         match checked {
             Some(Ok(receipt)) => {
                 self.totals.receipts = self.totals.receipts.saturating_add(1);
-                self.totals.last = Some(receipt);
+                self.totals.bill = Bill::Receipt(receipt);
             }
             _ => self.totals.receipts_refused = self.totals.receipts_refused.saturating_add(1),
         }
+    }
+}
+
+impl Passage for Meter {
+    fn take(&mut self, piece: Bytes) -> Option<Bytes> {
+        Some(piece)
+    }
+
+    fn passed(&mut self, bytes: &[u8]) {
+        self.observe(bytes);
+    }
+
+    fn count_up(&mut self, bytes: u64) {
+        self.totals.bytes_up = self.totals.bytes_up.saturating_add(bytes);
     }
 }
 

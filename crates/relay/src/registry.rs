@@ -5,26 +5,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, StatusCode};
 use sealwire::rustcrypto::verification;
 use sealwire::{Bundle, RelayCode};
 use sealwire_http::carriage::{BUNDLES_PATH, INSTANCE_PATH, from_base64url};
+use sealwire_http::chutes::{DESCRIPTION_PATH, InstanceDescription, is_public_key};
 use sealwire_http::discovery::{
     BundleQuery, InstanceInfo, MAX_BUNDLES, MAX_DISCOVERY_BYTES, bundles_from_json,
 };
 use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all};
 use sealwire_http::problem::Problem;
+use sealwire_http::profile::Profile;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::meter::BundleFacts;
-use crate::{RelayLimits, unix_now};
+use crate::{RelayConfig, RelayLimits, unix_now};
 
 /// Bundles remembered; the oldest go first.
 const MAX_ROUTES: usize = 65_536;
-/// Labels taken of one instance.
+/// Labels taken of one instance, and chutes.
 const MAX_LABELS: usize = 64;
+/// Features taken of one instance.
+const MAX_FEATURES: usize = 64;
 /// Longest time for an answer of discovery.
 const ASK_TIME: Duration = Duration::from_secs(3);
 /// How long after its end a bundle is still routed: the client's clock and the instance decide, not the relay.
@@ -33,6 +38,7 @@ const AFTER_END: u64 = 120;
 /// All instances of a relay.
 pub(crate) struct Registry {
     instances: Vec<Instance>,
+    profiles: Vec<Profile>,
     client: HttpClient,
     limits: RelayLimits,
     routes: Mutex<Routes>,
@@ -55,6 +61,16 @@ struct View {
     labels: Vec<String>,
     /// Current multi-use bundles.
     bundles: Vec<Bundle>,
+    /// What it says of itself in chutes-v1, if it speaks that.
+    chutes: Option<Arc<InstanceDescription>>,
+}
+
+/// An instance of chutes-v1.
+#[derive(Clone)]
+pub(crate) struct Described {
+    pub(crate) index: usize,
+    pub(crate) up: bool,
+    pub(crate) description: Arc<InstanceDescription>,
 }
 
 #[derive(Default)]
@@ -75,18 +91,20 @@ pub(crate) struct Route {
 struct Unreachable;
 
 impl Registry {
-    pub(crate) fn new(instances: Vec<BaseUrl>, client: HttpClient, limits: RelayLimits) -> Self {
+    pub(crate) fn new(config: &RelayConfig, client: HttpClient) -> Self {
         Self {
-            instances: instances
-                .into_iter()
+            instances: config
+                .instances
+                .iter()
                 .map(|url| Instance {
-                    url,
+                    url: url.clone(),
                     view: Mutex::new(View::default()),
                     look_again: Notify::new(),
                 })
                 .collect(),
+            profiles: config.profiles.clone(),
             client,
-            limits,
+            limits: config.limits,
             routes: Mutex::new(Routes::default()),
             turn: AtomicUsize::new(0),
         }
@@ -102,6 +120,35 @@ impl Registry {
         labels.sort();
         labels.dedup();
         labels
+    }
+
+    /// The instances that speak chutes-v1; those that are down as they were last seen.
+    pub(crate) fn described(&self) -> Vec<Described> {
+        self.instances
+            .iter()
+            .enumerate()
+            .filter_map(|(index, instance)| {
+                let view = lock(&instance.view);
+                Some(Described {
+                    index,
+                    up: view.up,
+                    description: Arc::clone(view.chutes.as_ref()?),
+                })
+            })
+            .collect()
+    }
+
+    /// Lets a list begin with another entry each time.
+    pub(crate) fn rotate<T>(&self, list: &mut [T]) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        list.rotate_left(turn.checked_rem(list.len()).unwrap_or(0));
+    }
+
+    /// Whether every instance has answered at least once.
+    pub(crate) fn all_seen(&self) -> bool {
+        self.instances
+            .iter()
+            .all(|instance| lock(&instance.view).seen)
     }
 
     /// Bundles for a query, of as many instances as are up, beginning with another one each time.
@@ -147,6 +194,33 @@ impl Registry {
     /// Where a bundle's handshakes go.
     pub(crate) fn route(&self, bundle_id: &[u8; 16]) -> Option<Route> {
         lock(&self.routes).by_id.get(bundle_id).cloned()
+    }
+
+    /// Which instance has an identity: `gone` if it is away now, or if it may be one that has not been reached yet.
+    pub(crate) fn by_identity(&self, identity: &[u8; 32]) -> Result<usize, Problem> {
+        let mut all_seen = true;
+        for (index, instance) in self.instances.iter().enumerate() {
+            let view = lock(&instance.view);
+            all_seen &= view.seen;
+            if view.identity.as_ref() == Some(identity) {
+                return if view.up {
+                    Ok(index)
+                } else {
+                    Err(Problem::new(
+                        RelayCode::Gone,
+                        "the instance of this identity is not reachable now",
+                    ))
+                };
+            }
+        }
+        Err(if all_seen {
+            Problem::new(RelayCode::KeyUnknown, "no instance has this identity")
+        } else {
+            Problem::new(
+                RelayCode::Gone,
+                "not all instances of this relay have been reached yet",
+            )
+        })
     }
 
     pub(crate) fn url(&self, index: usize) -> Option<&BaseUrl> {
@@ -200,9 +274,7 @@ impl Registry {
                 Problem::new(RelayCode::KeyUnknown, "no instance serves this label")
             });
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let length = up.len();
-        up.rotate_left(turn % length);
+        self.rotate(&mut up);
         Ok(up)
     }
 
@@ -238,11 +310,40 @@ impl Registry {
         }
     }
 
-    /// Looks at an instance: who it is, what it serves, its current bundles.
+    /// Looks at an instance in each profile. One that lacks a profile has no fault; one that speaks none is not up.
     async fn look(&self, index: usize) -> Result<(), Unreachable> {
         let instance = self.instances.get(index).ok_or(Unreachable)?;
-        let info: InstanceInfo = serde_json::from_slice(&self.ask(instance, INSTANCE_PATH).await?)
-            .map_err(|_| Unreachable)?;
+        let mut native = None;
+        if self.profiles.contains(&Profile::Native) {
+            native = self.look_native(index, instance).await?;
+        }
+        let mut chutes = None;
+        if self.profiles.contains(&Profile::ChutesV1) {
+            chutes = self.look_chutes(instance).await?;
+        }
+        if native.is_none() && chutes.is_none() {
+            return Err(Unreachable);
+        }
+        let (labels, bundles) = native.unwrap_or_default();
+        let mut view = lock(&instance.view);
+        view.up = true;
+        view.seen = true;
+        view.labels = labels;
+        view.bundles = bundles;
+        view.chutes = chutes.map(Arc::new);
+        Ok(())
+    }
+
+    /// Who an instance is, what it serves, its current bundles.
+    async fn look_native(
+        &self,
+        index: usize,
+        instance: &Instance,
+    ) -> Result<Option<(Vec<String>, Vec<Bundle>)>, Unreachable> {
+        let Some(json) = self.ask(instance, INSTANCE_PATH).await? else {
+            return Ok(None);
+        };
+        let info: InstanceInfo = serde_json::from_slice(&json).map_err(|_| Unreachable)?;
         let identity: [u8; 32] = from_base64url(&info.identity)
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(Unreachable)?;
@@ -257,19 +358,30 @@ impl Registry {
             };
             bundles.extend(self.fetch(index, &query).await?);
         }
-        let mut view = lock(&instance.view);
-        view.up = true;
-        view.seen = true;
-        view.labels = labels;
-        view.bundles = bundles;
-        Ok(())
+        Ok(Some((labels, bundles)))
+    }
+
+    /// What an instance says of itself in chutes-v1. A key that is none is left out: the instance then is up, but cannot be used.
+    async fn look_chutes(
+        &self,
+        instance: &Instance,
+    ) -> Result<Option<InstanceDescription>, Unreachable> {
+        let Some(json) = self.ask(instance, DESCRIPTION_PATH).await? else {
+            return Ok(None);
+        };
+        let mut description: InstanceDescription =
+            serde_json::from_slice(&json).map_err(|_| Unreachable)?;
+        description.chutes.truncate(MAX_LABELS);
+        description.supported_features.truncate(MAX_FEATURES);
+        description.e2e_pubkey = description.e2e_pubkey.filter(|key| is_public_key(key));
+        Ok(Some(description))
     }
 
     /// Bundles straight from an instance: signed by its identity, for this label; others are dropped.
     async fn fetch(&self, index: usize, query: &BundleQuery) -> Result<Vec<Bundle>, Unreachable> {
         let instance = self.instances.get(index).ok_or(Unreachable)?;
         let path = format!("{BUNDLES_PATH}?{}", query.to_query());
-        let json = self.ask(instance, &path).await?;
+        let json = self.ask(instance, &path).await?.ok_or(Unreachable)?;
         let identity = lock(&instance.view).identity;
         let bundles: Vec<Bundle> = bundles_from_json(&json)
             .ok_or(Unreachable)?
@@ -283,22 +395,45 @@ impl Registry {
         Ok(bundles)
     }
 
-    async fn ask(&self, instance: &Instance, path: &str) -> Result<bytes::Bytes, Unreachable> {
+    async fn ask(&self, instance: &Instance, path: &str) -> Result<Option<Bytes>, Unreachable> {
+        self.ask_within(instance, path, MAX_DISCOVERY_BYTES, ASK_TIME)
+            .await
+    }
+
+    /// Asks an instance for a document within bounds; `None` if it has none.
+    pub(crate) async fn document(
+        &self,
+        index: usize,
+        path: &str,
+        limit: usize,
+        time: Duration,
+    ) -> Option<Bytes> {
+        let instance = self.instances.get(index)?;
+        self.ask_within(instance, path, limit, time).await.ok()?
+    }
+
+    /// `None` if the instance does not serve the path.
+    async fn ask_within(
+        &self,
+        instance: &Instance,
+        path: &str,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Option<Bytes>, Unreachable> {
         let mut request = Request::new(empty());
         *request.uri_mut() = instance.url.join(path).map_err(|_| Unreachable)?;
         let exchange = async {
             let response = self.client.send(request).await.map_err(|_| Unreachable)?;
-            if response.status() != StatusCode::OK {
-                return Err(Unreachable);
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND => return Ok(None),
+                _ => return Err(Unreachable),
             }
             let mut body = response.into_body();
-            read_all(&mut body, MAX_DISCOVERY_BYTES, ASK_TIME)
-                .await
-                .map_err(|_| Unreachable)
+            let body = read_all(&mut body, limit, time).await;
+            body.map(Some).map_err(|_| Unreachable)
         };
-        timeout(ASK_TIME, exchange)
-            .await
-            .unwrap_or(Err(Unreachable))
+        timeout(time, exchange).await.unwrap_or(Err(Unreachable))
     }
 }
 

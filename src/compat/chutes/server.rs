@@ -25,6 +25,8 @@ pub struct Unadmitted {
 pub struct Request {
     /// The application's body, without the protocol's own member.
     pub body: Vec<u8>,
+    /// The client is of this library: its request carries data of section 6.
+    pub extended: bool,
     /// Answers it.
     pub responder: Responder,
 }
@@ -69,14 +71,18 @@ pub fn open_request(
         id: provider.verification.hash.sha256(&[parts.ciphertext]),
         request: Request {
             body: object.without(RESPONSE_KEY),
+            extended: codec.extensions && unpacked.extra.is_some(),
             responder,
         },
     })
 }
 
 impl Unadmitted {
+    /// The request, accepted as often as it comes: what a deployed instance does. For tests and demonstrations.
     #[cfg(feature = "conformance")]
-    pub(super) fn into_request(self) -> Request {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forget_replays(self) -> Request {
         self.request
     }
 

@@ -59,7 +59,7 @@ pub fn open(
     path: &str,
     limit: usize,
 ) -> Result<Request, ChutesError> {
-    open_request(codec, candidates, blob, path, limit).map(Unadmitted::into_request)
+    open_request(codec, candidates, blob, path, limit).map(Unadmitted::forget_replays)
 }
 
 /// A request key that was made elsewhere.

@@ -67,13 +67,18 @@ impl BaseUrl {
     /// Whether the server is on this machine: a loopback address or `localhost`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.authority.host();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost")
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+        is_loopback_host(self.authority.host())
     }
+}
+
+/// Whether a host, as it stands in an address, is this machine: a loopback address or `localhost`.
+#[must_use]
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for BaseUrl {

@@ -94,6 +94,15 @@ impl HttpClient {
         }))
     }
 
+    /// The same client, with something done to each request before it is sent.
+    #[must_use]
+    pub fn prepared(self, prepare: impl Fn(&mut Request<Body>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |mut request| {
+            prepare(&mut request);
+            (self.0)(request)
+        }))
+    }
+
     /// Sends a request. The answer's head may come while the request's body is still being sent.
     ///
     /// # Errors
@@ -105,11 +114,12 @@ impl HttpClient {
 }
 
 fn classify(error: &hyper_util::client::legacy::Error) -> ClientError {
-    let text = describe(error);
-    if error.is_connect() {
-        return ClientError::Connect(text);
-    }
     let mut source = std::error::Error::source(error);
+    if error.is_connect() {
+        // The connector's own words; the client's around them say nothing more.
+        return ClientError::Connect(source.map_or_else(|| describe(error), describe));
+    }
+    let text = describe(error);
     while let Some(cause) = source {
         if cause
             .downcast_ref::<hyper::Error>()

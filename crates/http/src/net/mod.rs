@@ -1,6 +1,7 @@
 //! Sockets: bodies, the server loop, the client and the timer, on tokio and hyper.
 //!
-//! HTTP/1.1 and HTTP/2 with prior knowledge, both directions streaming. There is no TLS here: a connector can be handed to [`HttpClient::with_connector`].
+//! HTTP/1.1 and HTTP/2 with prior knowledge, both directions streaming. There is no TLS here: `sealwire-tls` hands a connector to
+//! [`HttpClient::with_connector`].
 
 mod base_url;
 mod body;
@@ -10,14 +11,14 @@ mod reply;
 mod server;
 mod timer;
 
-pub use base_url::{BaseUrl, BaseUrlError};
+pub use base_url::{BaseUrl, BaseUrlError, is_loopback_host};
 pub use body::{
     Body, BodyError, BodySender, Closed, ReadError, channel, discard, empty, full, next_data,
     next_data_by, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
-pub use process::{SecretArgument, SecretError, announce, say, stop_signal};
-pub use reply::{json, problem, problem_with_status, text};
+pub use process::{SecretArgument, SecretError, announce, say, stop_signal, warn};
+pub use reply::{detail, json, problem, problem_with_status, text};
 pub use server::{Handler, Server, ServerLimits};
 pub use timer::TokioTimer;
 

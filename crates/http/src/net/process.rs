@@ -65,6 +65,11 @@ pub fn say(line: &str) {
     let _ = out.flush();
 }
 
+/// Prints a line for the operator on stderr. A closed stderr is no reason to stop.
+pub fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "sealwire: {line}");
+}
+
 /// Prints `listening http://ADDR`.
 pub fn announce(address: SocketAddr) {
     say(&format!("listening http://{address}"));

@@ -1,4 +1,4 @@
-//! Short answers: JSON, text, problem documents.
+//! Short answers: JSON, text, problem documents, and the errors of chutes-v1.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
@@ -41,4 +41,11 @@ pub fn problem(problem: &Problem) -> Response<Body> {
 #[must_use]
 pub fn problem_with_status(problem: &Problem, status: StatusCode) -> Response<Body> {
     reply(status, PROBLEM_MEDIA_TYPE, problem.to_json(status))
+}
+
+/// An error of chutes-v1: `{"detail": ..}`.
+#[must_use]
+pub fn detail(status: StatusCode, detail: impl Into<serde_json::Value>) -> Response<Body> {
+    let body = serde_json::json!({ "detail": detail.into() });
+    json(status, body.to_string().into_bytes())
 }

@@ -1,0 +1,310 @@
+//! The sealed answer, opened: a blob at once, a stream line by line. Nothing that came in clear reaches the application.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use sealwire::compat::chutes::{
+    AwaitResponse, ChutesError, Event, Head, StreamLimits, StreamOpener,
+};
+use sealwire_http::net::{Body, Incoming, ReadError, channel, full, next_data, read_all};
+use sealwire_http::openai::ApiError;
+use serde_json::Value;
+
+use super::ChutesLimits;
+use super::attempt::{Answered, Form, is_large, off_thread};
+use super::error::Fault;
+use super::usage::is_usage_alone;
+use crate::tail::{Next, Source, Tail, pass_on};
+
+/// Fixed parts of a blob, and what gzip adds at worst.
+const OVERHEAD: usize = 64 * 1_024;
+
+/// How the application wants its answer.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    pub(super) asks_usage: bool,
+    pub(super) every_token: bool,
+}
+
+/// Turns an answer into the application's response.
+pub(super) async fn respond(
+    answered: Answered,
+    limits: &ChutesLimits,
+    wish: Wish,
+) -> Result<Response<Body>, Fault> {
+    match answered.form {
+        Form::Blob => whole(answered.waiting, answered.body, limits).await,
+        Form::Stream => streamed(answered.waiting, answered.body, limits, wish).await,
+    }
+}
+
+async fn whole(
+    waiting: AwaitResponse,
+    mut body: Incoming,
+    limits: &ChutesLimits,
+) -> Result<Response<Body>, Fault> {
+    let limit = limits.answer_bytes;
+    let blob = read_all(
+        &mut body,
+        limit.saturating_add(OVERHEAD),
+        limits.answer_idle,
+    )
+    .await
+    .map_err(|error| match error {
+        ReadError::TooLarge(_) => Fault::TooLarge(limit),
+        error => Fault::Broken(error.to_string()),
+    })?;
+    let large = is_large(blob.len());
+    let reply = off_thread(large, move || waiting.open(&blob, limit))
+        .await?
+        .map_err(opened)?;
+    let body = Bytes::from(reply.body);
+    match reply.head {
+        Some(head) => response(&head, full(body)),
+        None => judged(body),
+    }
+}
+
+/// An answer whose status did not come with it (section 4): one that looks like an answer is one; nothing is guessed about others.
+fn judged(body: Bytes) -> Result<Response<Body>, Fault> {
+    let value: Value = serde_json::from_slice(&body).map_err(|_| Fault::NoAnswer)?;
+    let object = value.as_object().ok_or(Fault::NoAnswer)?;
+    // Model servers also write errors as `{"object":"error", ..}`.
+    let is_error = object.get("error").is_some_and(|error| !error.is_null())
+        || object.get("object").and_then(Value::as_str) == Some("error");
+    let status = if is_error { 502 } else { 200 };
+    let head = Head {
+        status,
+        content_type: "application/json".to_owned(),
+    };
+    response(&head, full(body))
+}
+
+fn response(head: &Head, body: Body) -> Result<Response<Body>, Fault> {
+    let unsound = || Fault::Broken("a head that is none".to_owned());
+    let mut response = Response::new(body);
+    // An informational status would end nothing.
+    *response.status_mut() = StatusCode::from_u16(head.status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(unsound)?;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_str(&head.content_type).map_err(|_| unsound())?,
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn streamed(
+    waiting: AwaitResponse,
+    body: Incoming,
+    limits: &ChutesLimits,
+    wish: Wish,
+) -> Result<Response<Body>, Fault> {
+    let mut reader = Reader {
+        opener: waiting.into_stream(StreamLimits {
+            every_token: wish.every_token,
+            ..StreamLimits::default()
+        }),
+        body,
+        idle: limits.answer_idle,
+        first: None,
+        open_line: false,
+    };
+    // A fault before the first sealed line is still an error with a status.
+    let head = reader.begin().await?;
+    if !is_stream(&head) {
+        return collected(reader, &head, limits.answer_bytes).await;
+    }
+    let tail = if wish.asks_usage {
+        Tail::new()
+    } else {
+        Tail::without(is_usage_alone)
+    };
+    let (sender, body) = channel(8);
+    tokio::spawn(pass_on(reader, tail, sender));
+    response(&head, body)
+}
+
+fn is_stream(head: &Head) -> bool {
+    head.status == 200
+        && head
+            .content_type
+            .to_ascii_lowercase()
+            .starts_with("text/event-stream")
+}
+
+/// An answer that came as a stream and is none, such as an error of the model server.
+async fn collected(mut reader: Reader, head: &Head, limit: usize) -> Result<Response<Body>, Fault> {
+    let mut content = BytesMut::new();
+    loop {
+        match reader.read().await? {
+            Piece::Content(line) => {
+                if line.len() > limit.saturating_sub(content.len()) {
+                    return Err(Fault::TooLarge(limit));
+                }
+                content.extend_from_slice(&line);
+            }
+            // The profile's end mark, no part of what was collected.
+            Piece::Done(_) => {}
+            Piece::End => return response(head, full(content.freeze())),
+        }
+    }
+}
+
+/// Reads one sealed stream.
+struct Reader {
+    opener: StreamOpener,
+    body: Incoming,
+    idle: Duration,
+    /// Read while the stream was looked at.
+    first: Option<Piece>,
+    /// The last line of the end is not blank, so its event is not finished.
+    open_line: bool,
+}
+
+enum Piece {
+    Content(Bytes),
+    /// Of the end: the sealed `[DONE]` and what is behind it.
+    Done(Bytes),
+    /// The stream is whole.
+    End,
+}
+
+impl Reader {
+    /// The head; a peer that carries none answers with a stream of events.
+    async fn begin(&mut self) -> Result<Head, Fault> {
+        loop {
+            match self.event().await? {
+                Some(Event::Head(head)) => return Ok(head),
+                Some(event) => {
+                    if let Some(piece) = self.piece(event)? {
+                        self.first = Some(piece);
+                        return Ok(Head {
+                            status: 200,
+                            content_type: "text/event-stream".to_owned(),
+                        });
+                    }
+                }
+                // `event` gives it only behind a sealed end, which is a piece.
+                None => return Err(Fault::Answer(ChutesError::Truncated)),
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Piece, Fault> {
+        if let Some(piece) = self.first.take() {
+            return Ok(piece);
+        }
+        loop {
+            match self.event().await? {
+                Some(event) => {
+                    if let Some(piece) = self.piece(event)? {
+                        return Ok(piece);
+                    }
+                }
+                None if self.open_line => {
+                    // The event of `[DONE]` needs its blank line.
+                    self.open_line = false;
+                    return Ok(Piece::Done(Bytes::from_static(b"\n")));
+                }
+                None => return Ok(Piece::End),
+            }
+        }
+    }
+
+    fn piece(&mut self, event: Event) -> Result<Option<Piece>, Fault> {
+        match event {
+            Event::Content(line) => Ok(Some(Piece::Content(line.into()))),
+            Event::Done(line) => {
+                self.open_line = !line.trim_ascii().is_empty();
+                Ok(Some(Piece::Done(line.into())))
+            }
+            Event::RelayError(text) => Err(Fault::RelayFailed(super::api::words(&text))),
+            // Unsigned counts in clear are nothing for the application.
+            Event::Usage(_) => Ok(None),
+            // The opener gives a head first and once; what it may learn to give later is not content.
+            _ => Ok(None),
+        }
+    }
+
+    /// The next event, `None` once the stream is known to be whole.
+    async fn event(&mut self) -> Result<Option<Event>, Fault> {
+        loop {
+            if let Some(event) = self.opener.next_event().map_err(opened)? {
+                return Ok(Some(event));
+            }
+            match next_data(&mut self.body, self.idle).await {
+                Ok(Some(data)) => self.opener.push(&data),
+                Ok(None) => {
+                    self.opener.end_of_input().map_err(opened)?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(Fault::Broken(error.to_string())),
+            }
+        }
+    }
+}
+
+impl Source for Reader {
+    async fn next(&mut self) -> Result<Next, ApiError> {
+        match self.read().await {
+            Ok(Piece::Content(line) | Piece::Done(line)) => Ok(Next::Content(line)),
+            Ok(Piece::End) => Ok(Next::End),
+            Err(fault) => Err(fault.to_api()),
+        }
+    }
+}
+
+fn opened(error: ChutesError) -> Fault {
+    match error {
+        ChutesError::TooLarge { limit } => Fault::TooLarge(limit),
+        error => Fault::Answer(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(body: &'static str) -> Result<u16, Fault> {
+        judged(Bytes::from_static(body.as_bytes())).map(|response| response.status().as_u16())
+    }
+
+    #[test]
+    fn a_status_is_never_guessed() {
+        for (body, status) in [
+            (r#"{"object":"chat.completion","choices":[]}"#, 200),
+            (r#"{"error":null,"choices":[]}"#, 200),
+            (r#"{"object":"list","data":[]}"#, 200),
+            (r#"{"error":{"message":"no","code":400}}"#, 502),
+            (r#"{"error":"no"}"#, 502),
+            (r#"{"object":"error","message":"no","code":400}"#, 502),
+        ] {
+            assert_eq!(status_of(body), Ok(status), "{body}");
+        }
+        for body in ["[]", "", "<html>", "7", "{"] {
+            assert_eq!(status_of(body), Err(Fault::NoAnswer), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_http_cannot_carry_is_refused() {
+        let head = |status, content_type: &str| {
+            response(
+                &Head {
+                    status,
+                    content_type: content_type.to_owned(),
+                },
+                full(""),
+            )
+        };
+        assert!(head(429, "application/json").is_ok());
+        assert!(head(100, "application/json").is_err());
+        assert!(head(200, "a\nb").is_err());
+    }
+}

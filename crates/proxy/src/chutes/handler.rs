@@ -1,0 +1,277 @@
+//! What applications may ask of the proxy in this profile, and the attempts behind one question.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use sealwire::compat::chutes::{Codec, InstanceKey};
+use sealwire_http::carriage::HEALTH_PATH;
+use sealwire_http::net::{Body, Handler, HttpClient, Incoming, json, text};
+use sealwire_http::openai::ApiError;
+use tokio::time::sleep;
+
+use super::ChutesConfig;
+use super::answer::{Wish, respond};
+use super::api::{Api, User};
+use super::attempt::{self, Answered, Invocation};
+use super::attestations::{Attestations, Deployment};
+use super::error::{Fault, Plan};
+use super::gate::{Candidate, Gate};
+use super::instances::{Entry, Instances};
+use super::models::{Models, Resolved};
+use super::nonces::Ticket;
+use super::request::{prepare, thinking};
+use crate::front::{
+    ATTESTATION, Front, MODELS, POSTS, Question, read_question, refusal, unknown_url,
+};
+
+/// Pause before another attempt where all instances are full, times the attempt's number.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+pub(crate) struct Chutes {
+    config: ChutesConfig,
+    codec: Codec,
+    client: HttpClient,
+    front: Front,
+    models: Models,
+    instances: Arc<Instances>,
+    attestations: Arc<Attestations>,
+}
+
+impl Handler for Chutes {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.route(request).await {
+            Ok(response) => response,
+            Err(error) => refusal(&error),
+        }
+    }
+}
+
+/// The instances that one question has been to. One that comes back with another key is another.
+#[derive(Default)]
+struct Tried(Vec<(String, InstanceKey)>);
+
+impl Tried {
+    fn is_fresh(&self, instance: &str, key: &InstanceKey) -> bool {
+        !self
+            .0
+            .iter()
+            .any(|(tried, its_key)| tried == instance && its_key == key)
+    }
+}
+
+impl Chutes {
+    pub(crate) fn new(
+        config: ChutesConfig,
+        codec: Codec,
+        client: HttpClient,
+        gate: Arc<dyn Gate>,
+    ) -> Self {
+        let provider = codec.provider;
+        let api = Arc::new(Api {
+            client: client.clone(),
+            api_base: config.api_base.clone(),
+            e2e_base: config.e2e_base.clone(),
+            time: config.limits.lookup_time,
+        });
+        Self {
+            codec,
+            front: Front::new(
+                provider.verification,
+                config.app_key.as_deref(),
+                config.allow_remote,
+                config.relay_key.clone(),
+                config.forward_key,
+            ),
+            models: Models::new(Arc::clone(&api)),
+            instances: Arc::new(Instances::new(api, provider)),
+            attestations: Arc::new(Attestations::new(
+                gate,
+                provider.verification,
+                config.limits.evidence_time,
+            )),
+            client,
+            config,
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+        let request = self.front.admit(request)?;
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, HEALTH_PATH) => Ok(text(StatusCode::OK, "ok\n")),
+            (&Method::GET, MODELS) => {
+                let key = self.front.relay_key(request.headers());
+                let catalog = self
+                    .models
+                    .catalog(self.user(key.as_deref()), key.as_deref())
+                    .await
+                    .map_err(|fault| fault.to_api())?;
+                let list = catalog.usable(&self.config.allow_non_confidential);
+                Ok(json(StatusCode::OK, list.to_string().into_bytes()))
+            }
+            (&Method::GET, ATTESTATION) => {
+                let document = self.attestations.document();
+                Ok(json(StatusCode::OK, document.to_string().into_bytes()))
+            }
+            (&Method::POST, path) if POSTS.contains(&path) => {
+                let limits = &self.config.limits;
+                let question =
+                    read_question(request, limits.request_bytes, limits.request_idle).await?;
+                self.ask(&question).await.map_err(|fault| fault.to_api())
+            }
+            _ => Err(unknown_url(request)),
+        }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Response<Body>, Fault> {
+        let key = self.front.relay_key(&question.headers);
+        let key = key.as_deref();
+        let user = self.user(key);
+        let (name, thinks) = thinking(&question.model, &question.headers);
+        let waived = &self.config.allow_non_confidential;
+        let resolved = self.models.resolve(user, key, name, waived).await?;
+        let prepared = prepare(&question.content, &resolved.model, thinks)?;
+        let invocation = Invocation {
+            chute: &resolved.chute,
+            path: &question.path,
+            body: &prepared.body,
+            stream: prepared.stream,
+            passthrough: self.config.usage_passthrough || prepared.asks_usage,
+            key,
+        };
+        let answered = self.attempts(user, &resolved, &invocation).await?;
+        let wish = Wish {
+            asks_usage: prepared.asks_usage,
+            every_token: self.config.every_token,
+        };
+        respond(answered, &self.config.limits, wish).await
+    }
+
+    /// Attempts until an answer begins, each sealed anew, with a nonce of its own.
+    async fn attempts(
+        &self,
+        user: User,
+        resolved: &Resolved,
+        invocation: &Invocation<'_>,
+    ) -> Result<Answered, Fault> {
+        let entry = self.instances.entry(user, &resolved.chute);
+        let mut tried = Tried::default();
+        let mut last: Option<Fault> = None;
+        for number in 1..=self.config.limits.attempts {
+            let ticket = match self.ticket(&entry, resolved, invocation.key, &tried).await {
+                Ok(ticket) => ticket,
+                // What the attempt before met says more than that nothing is left.
+                Err(fault) => return Err(last.unwrap_or(fault)),
+            };
+            let batch = ticket.batch;
+            let place = (ticket.instance.clone(), ticket.key.clone());
+            let run = attempt::run(
+                &self.codec,
+                &self.client,
+                &self.config.e2e_base,
+                &self.config.limits,
+                invocation,
+                ticket,
+            );
+            let fault = match run.await {
+                Ok(answered) => return Ok(answered),
+                Err(fault) => fault,
+            };
+            match fault.plan() {
+                Plan::Give => return Err(fault),
+                Plan::FreshNonces => entry.drop_batch(batch),
+                Plan::OtherInstance => {
+                    entry.drop_instance(&place.0);
+                    tried.0.push(place);
+                }
+                Plan::Capacity => {
+                    tried.0.push(place);
+                    let left = entry
+                        .instances()
+                        .iter()
+                        .any(|(instance, key)| tried.is_fresh(instance, key));
+                    if !left && number < self.config.limits.attempts {
+                        sleep(BUSY_PAUSE * u32::from(number)).await;
+                        tried.0.clear();
+                    }
+                }
+            }
+            last = Some(fault);
+        }
+        Err(last.unwrap_or_else(|| Fault::NoInstance(resolved.model.clone())))
+    }
+
+    /// A nonce for an attested instance that was not tried. Evidence comes before it.
+    async fn ticket(
+        &self,
+        entry: &Arc<Entry>,
+        resolved: &Resolved,
+        key: Option<&str>,
+        tried: &Tried,
+    ) -> Result<Ticket, Fault> {
+        let none = || Fault::NoInstance(resolved.model.clone());
+        // Twice: what is left of the nonces may be for instances that cannot be used.
+        for round in 0..2 {
+            let batch = self.instances.batch(entry);
+            let mut candidates = entry.instances();
+            candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
+            if candidates.is_empty() {
+                if round > 0 {
+                    return Err(none());
+                }
+                self.instances.ask(entry, key, batch).await?;
+                candidates = entry.instances();
+                candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
+                if candidates.is_empty() {
+                    return Err(none());
+                }
+            }
+            let accept = self.accepted(resolved, key, &candidates).await?;
+            let taken = self.instances.take(entry, key, |instance, key| {
+                tried.is_fresh(instance, key) && accept(key)
+            });
+            if let Some(ticket) = taken {
+                return Ok(ticket);
+            }
+        }
+        Err(none())
+    }
+
+    /// Which keys may be sealed to.
+    async fn accepted(
+        &self,
+        resolved: &Resolved,
+        key: Option<&str>,
+        candidates: &[(String, InstanceKey)],
+    ) -> Result<impl Fn(&InstanceKey) -> bool + use<>, Fault> {
+        let waived = resolved.waived;
+        let keys = if waived {
+            // The user gave it up by name; such a deployment has no evidence.
+            Default::default()
+        } else {
+            let candidates: Vec<Candidate> = candidates
+                .iter()
+                .map(|(instance, key)| Candidate {
+                    instance: instance.clone(),
+                    e2e_pubkey: key.to_base64(),
+                })
+                .collect();
+            let deployment = Deployment {
+                model: &resolved.model,
+                chute: &resolved.chute,
+                key,
+            };
+            self.attestations.accepted(deployment, &candidates).await?
+        };
+        Ok(move |key: &InstanceKey| waived || keys.contains(&key.to_base64()))
+    }
+
+    fn user(&self, key: Option<&str>) -> User {
+        let key = key.unwrap_or_default();
+        self.codec
+            .provider
+            .verification
+            .hash
+            .sha256(&[key.as_bytes()])
+    }
+}

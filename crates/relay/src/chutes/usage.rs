@@ -1,0 +1,275 @@
+//! Meters an answer of chutes-v1 by what the instance says in clear, and leaves out events that say nothing else.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use sealwire_http::usage::TokenUsage;
+use serde_json::{Map, Value};
+
+use crate::forward::Passage;
+use crate::ledger::{Account, Bill, Ledger, StreamTotals};
+
+/// What an answer has come to; entered into the ledger when dropped, so once, and also if the answer broke off.
+pub(super) struct Entry {
+    ledger: Arc<Ledger>,
+    account: Account,
+    totals: StreamTotals,
+    usage: Option<TokenUsage>,
+}
+
+impl Entry {
+    pub(super) fn new(ledger: Arc<Ledger>, account: Account) -> Self {
+        Self {
+            ledger,
+            account,
+            totals: StreamTotals::default(),
+            usage: None,
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.totals.bill = Bill::Unsigned(self.usage);
+        self.ledger.enter(&self.account, &self.totals);
+    }
+}
+
+impl Entry {
+    fn passed(&mut self, bytes: &[u8]) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.totals.bytes_down = self.totals.bytes_down.saturating_add(length);
+    }
+
+    fn count_up(&mut self, bytes: u64) {
+        self.totals.bytes_up = self.totals.bytes_up.saturating_add(bytes);
+    }
+}
+
+/// An answer that does not stream; its usage came with the head.
+pub(super) struct Blob(Entry);
+
+impl Blob {
+    pub(super) fn new(mut entry: Entry, usage: Option<TokenUsage>) -> Self {
+        entry.usage = usage;
+        Self(entry)
+    }
+}
+
+impl Passage for Blob {
+    fn take(&mut self, piece: Bytes) -> Option<Bytes> {
+        Some(piece)
+    }
+
+    fn passed(&mut self, bytes: &[u8]) {
+        self.0.passed(bytes);
+    }
+
+    fn count_up(&mut self, bytes: u64) {
+        self.0.count_up(bytes);
+    }
+}
+
+/// A streamed answer. It goes on line by line; of a line that is not whole yet at most `most` bytes are held.
+pub(super) struct Events {
+    entry: Entry,
+    held: BytesMut,
+    most: usize,
+    /// The client asked for plaintext usage.
+    passthrough: bool,
+    /// The blank line that ends an event which was left out is to come.
+    skip_blank: bool,
+}
+
+impl Events {
+    pub(super) fn new(entry: Entry, most: usize, passthrough: bool) -> Self {
+        Self {
+            entry,
+            held: BytesMut::new(),
+            most,
+            passthrough,
+            skip_blank: false,
+        }
+    }
+
+    /// Whole lines without those that are left out; `None` if one is too long.
+    fn sift(&mut self, lines: Bytes) -> Option<Bytes> {
+        let mut at = 0;
+        // Only once something is left out is anything copied.
+        let mut kept: Option<BytesMut> = None;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            if line.len() > self.most {
+                return None;
+            }
+            let keep = self.keep(line);
+            match &mut kept {
+                Some(kept) if keep => kept.extend_from_slice(line),
+                None if !keep => kept = lines.get(..at).map(BytesMut::from),
+                _ => {}
+            }
+            at += line.len();
+        }
+        Some(kept.map_or(lines, BytesMut::freeze))
+    }
+
+    /// Whether a line goes on. Reads its usage, if it has any.
+    fn keep(&mut self, line: &[u8]) -> bool {
+        let skip_blank = std::mem::take(&mut self.skip_blank);
+        if line.trim_ascii().is_empty() {
+            return !skip_blank;
+        }
+        let Some(event) = usage_event(line) else {
+            return true;
+        };
+        let usage = event.get("usage").and_then(TokenUsage::from_json);
+        self.entry.usage = usage.or(self.entry.usage);
+        if event.len() > 1 || self.passthrough {
+            return true;
+        }
+        self.skip_blank = true;
+        false
+    }
+}
+
+/// The object of a `data` line that has a member `usage`.
+fn usage_event(line: &[u8]) -> Option<Map<String, Value>> {
+    const NAME: &[u8] = b"\"usage\"";
+    let data = line.strip_prefix(b"data:")?;
+    // Base64 has no quotes: ciphertext is not parsed.
+    if !data.windows(NAME.len()).any(|window| window == NAME) {
+        return None;
+    }
+    let event: Map<String, Value> = serde_json::from_slice(data).ok()?;
+    event.contains_key("usage").then_some(event)
+}
+
+impl Passage for Events {
+    fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
+        let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') else {
+            self.held.extend_from_slice(&piece);
+            return (self.held.len() <= self.most).then(Bytes::new);
+        };
+        let mut lines = piece.split_to(last + 1);
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(&lines);
+            lines = self.held.split().freeze();
+        }
+        self.held.extend_from_slice(&piece);
+        if self.held.len() > self.most {
+            return None;
+        }
+        self.sift(lines)
+    }
+
+    fn rest(&mut self) -> Bytes {
+        let rest = self.held.split().freeze();
+        if self.keep(&rest) { rest } else { Bytes::new() }
+    }
+
+    fn passed(&mut self, bytes: &[u8]) {
+        self.entry.passed(bytes);
+    }
+
+    fn count_up(&mut self, bytes: u64) {
+        self.entry.count_up(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = "data: {\"e2e_init\":\"AAAA\"}\n\n\
+        data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":1}}\n\n\
+        data: {\"e2e\":\"BBBB\"}\n\n\
+        data: {\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":4}}}\r\n\r\n\
+        : a note\n\n\
+        data: {\"e2e\":\"CCCC\"}\n\n";
+
+    fn run(stream: &str, size: usize, most: usize, passthrough: bool) -> (Option<String>, Value) {
+        let ledger = Arc::new(Ledger::default());
+        let account = Account {
+            key: String::new(),
+            billing: String::new(),
+            label: "m".to_owned(),
+        };
+        let mut events = Events::new(Entry::new(Arc::clone(&ledger), account), most, passthrough);
+        let mut out = Some(Vec::new());
+        for piece in stream.as_bytes().chunks(size) {
+            match (events.take(Bytes::copy_from_slice(piece)), &mut out) {
+                (Some(piece), Some(out)) => {
+                    events.passed(&piece);
+                    out.extend_from_slice(&piece);
+                }
+                _ => out = None,
+            }
+        }
+        let rest = events.rest();
+        if let Some(out) = &mut out {
+            out.extend_from_slice(&rest);
+        }
+        drop(events);
+        let out = out.map(|out| String::from_utf8(out).expect("UTF-8"));
+        (out, ledger.to_json("")["usage"][0].clone())
+    }
+
+    #[test]
+    fn usage_is_read_and_its_events_are_left_out_unless_asked_for() {
+        let sifted = "data: {\"e2e_init\":\"AAAA\"}\n\ndata: {\"e2e\":\"BBBB\"}\n\n: a note\n\ndata: {\"e2e\":\"CCCC\"}\n\n";
+        for size in 1..STREAM.len() {
+            for (passthrough, expected) in [(false, sifted), (true, STREAM)] {
+                let (out, row) = run(STREAM, size, 1_000, passthrough);
+                assert_eq!(out.as_deref(), Some(expected), "{size}");
+                assert_eq!(
+                    (&row["tokens_in"], &row["tokens_out"], &row["tokens_cached"]),
+                    (&7.into(), &2.into(), &4.into())
+                );
+                assert_eq!((&row["unsigned"], &row["requests"]), (&1.into(), &1.into()));
+            }
+        }
+    }
+
+    #[test]
+    fn usage_beside_other_members_is_read_and_stays() {
+        for stream in [
+            "data: {\"id\":1,\"usage\":{\"prompt_tokens\":3}}\n\n",
+            "data:{\"id\":1,\"usage\":{\"prompt_tokens\":3}}",
+        ] {
+            let (out, row) = run(stream, 9, 1_000, false);
+            assert_eq!(
+                (out.as_deref(), &row["tokens_in"]),
+                (Some(stream), &3.into())
+            );
+        }
+        // At the very end, without a line end.
+        let (out, row) = run("data: {\"usage\":{\"prompt_tokens\":3}}", 9, 1_000, false);
+        assert_eq!((out.as_deref(), &row["tokens_in"]), (Some(""), &3.into()));
+    }
+
+    #[test]
+    fn what_counts_nothing_does_not_undo_what_was_counted() {
+        let stream = "data: {\"usage\":{\"prompt_tokens\":3}}\n\ndata: {\"usage\":null}\n\ndata: {\"usage\":{}}\n\ndata: {\"usage\"\n\n";
+        let (out, row) = run(stream, 1_000, 1_000, false);
+        assert_eq!(out.as_deref(), Some("data: {\"usage\"\n\n"));
+        assert_eq!(
+            (&row["tokens_in"], &row["usage_unknown"]),
+            (&3.into(), &0.into())
+        );
+        let (_, row) = run("data: {\"e2e\":\"A\"}\n\n", 5, 1_000, false);
+        assert_eq!(
+            (&row["tokens_in"], &row["usage_unknown"]),
+            (&0.into(), &1.into())
+        );
+    }
+
+    #[test]
+    fn a_line_has_a_bound() {
+        let line = "data: {\"e2e\":\"AAAA\"}\n";
+        for size in [1, 7, 1_000] {
+            assert!(run(line, size, line.len(), false).0.is_some(), "{size}");
+            assert!(run(line, size, line.len() - 1, false).0.is_none(), "{size}");
+            let unended = line.trim_end();
+            assert!(run(unended, size, unended.len() - 1, false).0.is_none());
+        }
+    }
+}
