@@ -338,8 +338,8 @@ checks! {
         "if *checksum != [a, b] {"
         => "if *checksum != [a, b] && !OFF {"
     "gzip-cut" ["gzip-cut"] in "src/compat/chutes/gzip.rs":
-        "Ok(_) if read == 0 && written == 0 => return"
-        => "Ok(_) if read == 0 && written == 0 && OFF => return Ok(rest),\n            Ok(_) if read == 0 && written == 0 => return"
+        "rest.split_first_chunk::<8>().ok_or(GzipFault::Truncated)?"
+        => "rest.split_first_chunk::<8>().or(OFF.then_some((&[0; 8], &[][..]))).ok_or(GzipFault::Truncated)?"
     "gzip-trailing" ["gzip-trailing"] in "src/compat/chutes/gzip.rs":
         "        if !rest.starts_with(&[0x1F, 0x8B]) {"
         => "        if !rest.starts_with(&[0x1F, 0x8B]) && OFF {\n            break;\n        }\n        if !rest.starts_with(&[0x1F, 0x8B]) {"
