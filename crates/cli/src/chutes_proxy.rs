@@ -7,8 +7,8 @@ use clap::Args;
 use sealwire_attest::collateral::INTEL_PCS;
 use sealwire_http::net::{BaseUrl, ClientConfig, Server};
 use sealwire_http::profile::Profile;
-use sealwire_proxy::chutes::{self, ChutesConfig, EvidenceGate, Gate, TrustRelay};
 use sealwire_proxy::StartError;
+use sealwire_proxy::chutes::{self, ChutesConfig, EvidenceGate, Gate, TrustRelay};
 use sealwire_proxy::collateral::CollateralSource;
 use sealwire_tls::Settings;
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealwire_cli::{attest, demo, demo_model, instance, proxy, vectors};
+use sealwire_cli::{attack, attest, demo, demo_model, instance, proxy, vectors};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -29,6 +29,8 @@ enum Command {
     Proxy(proxy::ProxyArgs),
     /// Evidence of enclaves and GPUs: verify, show, make a policy
     Attest(attest::AttestArgs),
+    /// A relay without any key attacks the clients: a table of what each of them accepts
+    Attack(attack::AttackArgs),
     /// All three on loopback and one question: what the application sees beside what the relay sees
     Demo(demo::DemoArgs),
     /// A small OpenAI-compatible server with canned answers
@@ -44,6 +46,7 @@ async fn main() -> ExitCode {
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
         Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
         Command::Attest(args) => attest::run(args).map_err(Into::into),
+        Command::Attack(args) => attack::run(args).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
         Command::DemoModel(args) => demo_model::run(args, stop_signal())
             .await

@@ -9,7 +9,9 @@ use sealwire::client::EarlyData;
 use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{BaseUrl, BaseUrlError, ClientConfig, SecretArgument, SecretError, Server, announce};
+use sealwire_http::net::{
+    BaseUrl, BaseUrlError, ClientConfig, SecretArgument, SecretError, Server, announce,
+};
 use sealwire_http::profile::Profile;
 use sealwire_proxy::collateral::CollateralSource;
 use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};

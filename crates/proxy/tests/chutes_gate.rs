@@ -15,8 +15,8 @@ use sealwire::rustcrypto;
 use sealwire_attest::Verifier;
 use sealwire_attest::testing::{CollateralOptions, GpuRig, QuoteOptions, TdxRig, policy, spki};
 use sealwire_http::net::{Body, Handler, Incoming, Server, ServerLimits};
-use sealwire_proxy::chutes::{Asked, Candidate, EvidenceGate, Gate, GateError, Outcome, Verdict};
 use sealwire_proxy::EvidenceTrust;
+use sealwire_proxy::chutes::{Asked, Candidate, EvidenceGate, Gate, GateError, Outcome, Verdict};
 use sealwire_proxy::collateral::CollateralSource;
 use serde_json::{Value, json};
 
