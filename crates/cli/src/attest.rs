@@ -23,7 +23,7 @@ pub struct AttestArgs {
 #[derive(Subcommand)]
 enum AttestCommand {
     /// Checks evidence against a policy; succeeds only if every instance passes
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Shows measurements, platform and GPUs, without judging any of it
     Show(ShowArgs),
     /// Writes a policy that lists what the evidence measured. Look at where the evidence came from before you use it
@@ -71,6 +71,9 @@ struct VerifyArgs {
     /// Native: the identity that the bundle names, base64url
     #[arg(long, value_name = "IDENTITY", conflicts_with_all = ["capture", "discovery", "e2e_pubkey"])]
     identity: Option<String>,
+    /// When the nonce was sent; without it evidence that answers the nonce counts as new
+    #[arg(long, value_name = "TIME")]
+    sent: Option<String>,
     /// Intel's collateral as JSON; repeat for other platforms
     #[arg(long, value_name = "FILE")]
     collateral: Vec<PathBuf>,
@@ -121,20 +124,20 @@ impl From<InputError> for AttestError {
 /// [`AttestError`].
 pub fn run(args: AttestArgs) -> Result<(), AttestError> {
     match args.command {
-        AttestCommand::Verify(args) => verify(args),
+        AttestCommand::Verify(args) => verify(&args),
         AttestCommand::Show(args) => show(&args),
         AttestCommand::PolicyFromEvidence(args) => policy_from_evidence(&args),
     }
 }
 
-fn verify(args: VerifyArgs) -> Result<(), AttestError> {
+fn verify(args: &VerifyArgs) -> Result<(), AttestError> {
     let text = input::text(&args.policy)?;
     let folder = args.policy.parent().map(PathBuf::from).unwrap_or_default();
     let policy = Policy::from_toml_with(&text, |file| {
         std::fs::read(folder.join(file)).map_err(|error| error.to_string())
     })
     .map_err(|error| InputError::Policy(args.policy.clone(), Box::new(error)))?;
-    let mut input = input::read(&args.source, Some(&args))?;
+    let mut input = input::read(&args.source, Some(args))?;
     let now = match (&args.at, input.now) {
         (Some(text), _) => input::time(text)?,
         (None, Some(captured)) => captured,
@@ -142,6 +145,12 @@ fn verify(args: VerifyArgs) -> Result<(), AttestError> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
     };
+    let sent = args
+        .sent
+        .as_deref()
+        .map(input::time)
+        .transpose()?
+        .unwrap_or(now);
     let mut verifier = Verifier::new(policy);
     if let Some(jwks) = input.jwks.take() {
         verifier = verifier.with_jwks(jwks);
@@ -158,7 +167,7 @@ fn verify(args: VerifyArgs) -> Result<(), AttestError> {
     let reports: Vec<(&Case, Report)> = input
         .cases
         .iter()
-        .map(|case| (case, verify_one(&verifier, case, &input, &keys, now)))
+        .map(|case| (case, verify_one(&verifier, case, &input, &keys, sent, now)))
         .collect();
     let refused = reports
         .iter()
@@ -183,6 +192,7 @@ fn verify_one(
     case: &Case,
     input: &input::Input,
     keys: &[&str],
+    sent: u64,
     now: u64,
 ) -> Report {
     let fmspc = sealwire_attest::collateral::quote_fmspc(&case.evidence.quote).ok();
@@ -219,7 +229,7 @@ fn verify_one(
         Bound::Pinned { identity } => (Binding::Pinned { identity }, false),
     };
     let freshness = if fresh {
-        Freshness::Challenged { sent: now }
+        Freshness::Challenged { sent }
     } else {
         Freshness::Stapled
     };

@@ -3,6 +3,7 @@
 //! All of them take the one crypto provider that [`provider`] chooses.
 
 pub mod attest;
+pub mod chutes_args;
 pub mod demo;
 pub mod demo_model;
 pub mod evidence_args;

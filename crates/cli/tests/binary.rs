@@ -463,3 +463,73 @@ fn the_four_processes_work_together_with_curl() {
     let _ = relay.out.read_to_string(&mut rest);
     assert!(!rest.contains("hello"), "{rest}");
 }
+
+#[test]
+fn an_instance_and_a_relay_speak_the_profiles_that_they_are_told() {
+    let id = "0b2c1a5e-0000-4000-8000-000000000001";
+    let chute = "e51e818e-fa63-570d-9f68-49d7d1b4d12f";
+    let base = [
+        "instance",
+        "--evidence",
+        "none",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--model",
+        "m",
+    ];
+    let chutes = ["--profile", "chutes-v1", "--chute-id"];
+    let named = format!("m={chute}");
+    let mut instance =
+        Running::start(&[&base[..], &chutes[..], &[&named, "--instance-id", id]].concat());
+    assert_eq!(instance.line("instance "), id);
+    let url = instance.line("listening ");
+    let alias = format!("fast={chute}");
+    let mut relay = Running::start(&[
+        "relay",
+        "--profile",
+        "native",
+        "--profile",
+        "chutes-v1",
+        "--alias",
+        &alias,
+        "--instance",
+        &url,
+    ]);
+    let relay = relay.line("listening ");
+    let aliases = ask(&relay, "/model_aliases/");
+    assert!(aliases.contains(&format!(
+        "[{{\"alias\":\"fast\",\"chute_ids\":[\"{chute}\"]}}]"
+    )));
+    for (args, expected) in [
+        (&["--profile", "chutes-v2"][..], "native, chutes-v1"),
+        (&["--chute-id", "other=x"], "8-4-4-4-12"),
+        (
+            &["--chute-id", &format!("other={chute}")],
+            "which no --model does",
+        ),
+        (
+            &["--profile", "chutes-v1", "--key-rotation", "0"],
+            "0 < rotation",
+        ),
+    ] {
+        let output = run(&[&base[..], args].concat());
+        assert!(!output.status.success());
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// What a server answers to a GET, head and all.
+fn ask(url: &str, path: &str) -> String {
+    use std::io::Write;
+    let address = url.strip_prefix("http://").expect("an address");
+    let mut stream = std::net::TcpStream::connect(address).expect("a server");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
+}

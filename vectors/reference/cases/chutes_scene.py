@@ -2,8 +2,7 @@
 import json
 
 from sealwire_ref import kem
-from sealwire_ref.chutes import gz, keys, request, response, stream
-from sealwire_ref.wire import u
+from sealwire_ref.chutes import gz, keys, stream
 
 from .common import seed
 

@@ -13,7 +13,7 @@ bad-flags key-unknown suite-mismatch confirm-failed bad-client-key replayed busy
 bad-frame-length decrypt bad-inner-type bad-content-length bad-padding unexpected-frame key-update-flood empty-flood
 pad-budget too-large bad-error trailing-data exhausted truncated early-response bad-receipt receipt-signature
 receipt-mismatch receipt-order gone auth quota refused internal sealed-400 sealed-404 sealed-405 sealed-413 sealed-431
-bad-message instance-key response-key not-an-object reserved-member too-short path-mismatch gzip-header gzip-data gzip-checksum
+bad-message instance-key response-key not-an-object reserved-member bad-path too-short path-mismatch gzip-header gzip-data gzip-checksum
 gzip-truncated gzip-trailing event-not-text event-not-data event-not-json event-members event-init event-second-init
 event-before-init event-chunk event-nonce-repeated event-plaintext-done event-after-done event-usage event-too-long
 event-too-many relay-failed counter sequence""".split()
@@ -155,8 +155,11 @@ def kinds():
             obj({"seed": hexn(64), "blob": HEX, "limit": INT}), EMPTY,
             result({"status": either(INT, NULL), "media_type": either(STR, NULL), "body": HEX})),
         "chutes-stream-open": (
-            obj({"seed": hexn(64), "wire": STR, "max_line": INT, "max_chunks": INT, "max_bytes": INT}, {"chunks": SIZES}), EMPTY,
-            result({"head": either(obj({"status": INT, "media_type": STR}), NULL), "usage": arr(STR), "content": STR})),
+            obj({"seed": hexn(64), "wire": STR, "max_line": INT, "max_chunks": INT, "max_bytes": INT},
+                {"every_token": BOOL, "chunks": SIZES}), EMPTY,
+            either(obj({"head": either(obj({"status": INT, "media_type": STR}), NULL),
+                        "usage": arr(obj({k: INT for k in ("prompt", "completion", "cached")})), "content": STR}),
+                   obj({"error": CODE, **COUNT}, {"relay": STR}))),
         "chutes-stream-seal": (
             obj({"response_key": STR, "status": INT, "media_type": STR, "lines": arr(STR)}), EMPTY, result({"wire": STR})),
     }

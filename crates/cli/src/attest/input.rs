@@ -92,7 +92,7 @@ pub(super) fn time(text: &str) -> Result<u64, InputError> {
         .ok()
         .or_else(|| sealwire_attest::unix_from_rfc3339(text))
         .ok_or(InputError::Argument(
-            "--at takes unix seconds or a time like 2026-05-20T02:18:19Z",
+            "--at and --sent take unix seconds or a time like 2026-05-20T02:18:19Z",
         ))
 }
 

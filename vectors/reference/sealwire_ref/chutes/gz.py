@@ -28,11 +28,11 @@ class _Input:
 def _header(inp):
     """Reads one header; its extra field or None."""
     start, extra = inp.at, None
-    magic = inp.take(2)
-    method, flags = inp.take(2)
-    if magic != MAGIC or method != 8 or flags & RESERVED:
+    if inp.data[start:start + 2] != MAGIC:
         raise WireError("gzip-header")
-    inp.take(6)
+    _, _, method, flags, *_ = inp.take(10)
+    if method != 8 or flags & RESERVED:
+        raise WireError("gzip-header")
     if flags & FEXTRA:
         extra = inp.take(int.from_bytes(inp.take(2), "little"))
     if flags & FNAME:

@@ -1,8 +1,6 @@
 """One function for each kind of case of the profile chutes-v1 (conformance.md section 2.6)."""
-import hashlib
-
 from .. import kem
-from ..wire import WireError, sha256
+from ..wire import sha256
 from . import gz, keys, request, response, stream
 
 H = bytes.fromhex
@@ -49,24 +47,26 @@ def run_chutes_stream_open(case):
     wire, pair = given["wire"].encode("latin-1"), keys.held(H(given["seed"]))
 
     def outcome(sizes):
-        opener, at = stream.Opener(pair, given["max_line"], given["max_chunks"], given["max_bytes"]), 0
+        bounds = {name: given[name] for name in ("max_line", "max_chunks", "max_bytes", "every_token") if name in given}
+        opener, at = stream.Opener(pair, **bounds), 0
         for size in [*sizes, len(wire)]:
             opener.feed(wire[at:at + size])
             at += size
         opener.finish()
-        return opener.events, opener.error
+        return opener.events, opener.error, opener.relay
 
     result = outcome([])
     assert result == outcome(given.get("chunks", []))
     if len(wire) < 4000:
         assert result == outcome([1] * len(wire))
-    events, error = result
+    events, error, relay = result
     content = b"".join(e[1] for e in events if e[0] == "content")
     if error:
-        return {}, {"error": error, "released": len(content), "released_sha256": hashlib.sha256(content).hexdigest()}
+        said = {} if relay is None else {"relay": relay}
+        return {}, {"error": error, **said, "released": len(content), "released_sha256": sha256(content).hex()}
     heads = [{"status": e[1], "media_type": e[2]} for e in events if e[0] == "head"]
-    return {}, {"head": heads[0] if heads else None, "usage": [e[1] for e in events if e[0] == "usage"],
-                "content": content.decode("latin-1")}
+    counts = [dict(zip(("prompt", "completion", "cached"), e[1])) for e in events if e[0] == "usage"]
+    return {}, {"head": heads[0] if heads else None, "usage": counts, "content": content.decode()}
 
 
 def run_chutes_stream_seal(case):

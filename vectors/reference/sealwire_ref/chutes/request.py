@@ -1,11 +1,13 @@
 """Requests (C3, C6.1)."""
 import json
+import re
 
 from ..wire import WireError, sha256
 from . import gz, keys
 from .members import NotAnObject, split, unique
 
 MEMBER = "e2e_response_pk"
+PATH = re.compile(r"(?=/)[\x21-\x7e]{1,255}")
 
 
 def members_of(body):
@@ -33,6 +35,8 @@ def plaintext(body, response_key):
 
 def seal(instance_key, response_key, body, path, coins, nonce):
     """The blob; without a path the request carries none (C6.1)."""
+    if path is not None and (not PATH.fullmatch(path) or "?" in path or "#" in path):
+        raise WireError("bad-path")
     ek = keys.read_key(instance_key, "instance-key")
     packed = gz.pack(plaintext(body, response_key), None if path is None else path.encode())
     return keys.seal_blob(ek, coins, nonce, keys.REQUEST, packed)
