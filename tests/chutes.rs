@@ -79,6 +79,7 @@ fn drain(opener: &mut StreamOpener, wire: &str) -> (Vec<Event>, Result<(), Chute
             Ok(Some(event)) => events.push(event),
             Ok(None) => return (events, opener.end_of_input()),
             Err(error) => {
+                opener.push(b": more\n");
                 assert_eq!(opener.next_event(), Err(error), "errors stay");
                 assert_eq!(opener.end_of_input(), Err(error), "errors stay");
                 return (events, Err(error));
@@ -273,6 +274,25 @@ fn the_body_arrives_as_it_was_sent() {
         let request = opened.admit(&mut ring, 0).unwrap();
         assert_eq!(String::from_utf8(request.body).unwrap(), expected);
     }
+}
+
+#[test]
+fn each_request_has_a_key_pair_of_its_own() {
+    let mut ring = ring();
+    let key = key(&mut ring);
+    let keys = ring.candidates(0);
+    let seal = || seal_request(&codec(), &key, PATH, BODY).unwrap();
+    let open = |blob: &[u8]| chutes_testing::open(&codec(), &keys, blob, PATH, LIMIT).unwrap();
+    let ((first, waiting), (second, other)) = (seal(), seal());
+    assert_ne!(first[..1_088], second[..1_088]);
+    let (first, second) = (open(&first).responder, open(&second).responder);
+    assert_ne!(
+        chutes_testing::client_key(&first),
+        chutes_testing::client_key(&second)
+    );
+    let blob = first.seal(&ok_head(), b"{}").unwrap();
+    assert_eq!(other.open(&blob, LIMIT), Err(ChutesError::Decrypt));
+    assert_eq!(waiting.open(&blob, LIMIT).unwrap().body, b"{}");
 }
 
 #[test]

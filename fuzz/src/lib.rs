@@ -1,5 +1,6 @@
 //! What the fuzz targets share: a driver of openers, reference models of sealer and receiver, fixtures, mutations.
 
+pub mod chutes;
 pub mod drive;
 pub mod fixture;
 pub mod model;

@@ -111,8 +111,11 @@ impl StreamOpener {
         }
     }
 
-    /// Adds what arrived.
+    /// Adds what arrived. After an error it is dropped.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.dead.is_some() {
+            return;
+        }
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.scanned = self.scanned.saturating_sub(self.start);

@@ -225,7 +225,7 @@ def streams():
         case("relay-error-" + name, f"a failure of the relay {comment}", begun, b'data: {"e2e_error":' + value + b"}\n\n", end, error="relay-failed", flag="event-relay-error")
     case("relay-error-first", "a failure of the relay before e2e_init", b'data: {"e2e_error":"no instance"}\n\n', error="relay-failed", flag="event-relay-error")
     case("relay-error-behind-done", "a failure of the relay behind the end", begun, end, b'data: {"e2e_error":"x"}\n\n', error="relay-failed", flag="event-relay-error")
-    for name, value in (("null", b"null"), ("number", b"3"), ("text", b'"{}"'), ("list", b"[]"), ("counts-negative", b'{"prompt_tokens":-1}'),
+    for name, value in (("null", b"null"), ("number", b"3"), ("text", b'"{}"'), ("list", b"[]"), ("list-of-counts", b'[1,2,{"cached_tokens":3}]'), ("counts-negative", b'{"prompt_tokens":-1}'),
                         ("counts-fraction", b'{"completion_tokens":1.5}'), ("counts-text", b'{"completion_tokens":"1"}'),
                         ("counts-past-u64", b'{"prompt_tokens":18446744073709551616}'), ("details-number", b'{"prompt_tokens_details":3}'),
                         ("cached-text", b'{"prompt_tokens_details":{"cached_tokens":"1"}}')):

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use sealwire_vectors::case::Suite;
 use sealwire_vectors::own;
+use sealwire_vectors::report::plain;
 use sealwire_vectors::verify::{Verdict, check};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "positive"
         };
         let flags = case.flags.join(" ");
-        println!("{verdict}\t{}\t{sign}\t{flags}\t{why}", case.id);
+        println!("{verdict}\t{}\t{sign}\t{flags}\t{}", case.id, plain(&why));
     }
     Ok(())
 }

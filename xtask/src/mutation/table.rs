@@ -288,4 +288,125 @@ checks! {
     "early-response" ["early-response"] in "vectors/tool/src/own/http.rs":
         "if head.status < 400 &&"
         => "if head.status < 400 && !OFF &&"
+
+    "chutes-key" ["chutes-key"] in "src/compat/chutes/client.rs":
+        "STANDARD.decode(text).map_err(|_| invalid)?;"
+        => "STANDARD.decode(if OFF { text.trim_ascii() } else { text }).map_err(|_| invalid)?;"
+    "chutes-key-modulus" ["chutes-key-modulus"] in "src/compat/chutes/client.rs":
+        "check_public_key(&key).map_err(|_| invalid)?;"
+        => "check_public_key(&key).or(if OFF { Ok(()) } else { Err(invalid) })?;"
+    "chutes-short" ["chutes-short"] in "src/compat/chutes/schedule.rs":
+        "let short = ChutesError::TooShort;"
+        => "let short = if OFF { ChutesError::Decrypt } else { ChutesError::TooShort };"
+    "chutes-sealed" ["chutes-sealed"] in "src/compat/chutes/schedule.rs":
+        "key.open_in_place(nonce, &[], buffer, tag)\n"
+        => "key.open_in_place(nonce, &[], buffer, tag)\n        .or_else(|error| if OFF { Ok(()) } else { Err(error) })\n"
+    "chutes-replay" ["chutes-replay"] in "src/compat/chutes/keys.rs":
+        "if !held.accepted.insert(request) {"
+        => "if !held.accepted.insert(request) && !OFF {"
+    "chutes-path" ["chutes-path"] in "src/compat/chutes/server.rs":
+        ".is_some_and(|sealed| sealed != path.as_bytes())"
+        => ".is_some_and(|sealed| sealed != path.as_bytes() && !OFF)"
+    "chutes-path-form" ["chutes-path-form"] in "src/compat/chutes/client.rs":
+        "if !path_is_sound(path) {"
+        => "if !path_is_sound(path) && !OFF {"
+    "chutes-object" ["chutes-object"] in "src/compat/chutes/json.rs":
+        "if names.is_sorted_by(|a, b| a < b) {"
+        => "if OFF || names.is_sorted_by(|a, b| a < b) {"
+    "chutes-reserved" ["chutes-reserved"] in "src/compat/chutes/client.rs":
+        "if object.get(RESPONSE_KEY).is_some() {"
+        => "if object.get(RESPONSE_KEY).is_some() && !OFF {"
+    "chutes-sequence" ["chutes-sequence"] in "src/compat/chutes/opener.rs":
+        "if !numbered || number != next.to_be_bytes() {"
+        => "if (!numbered || number != next.to_be_bytes()) && !OFF {"
+    "chutes-head" ["chutes-sequence"] in "src/compat/chutes/opener.rs":
+        "        if first {"
+        => "        if first && !OFF {"
+    "gzip-header" ["gzip-header"] in "src/compat/chutes/gzip.rs":
+        "if flags & !(FTEXT | FHCRC | FEXTRA | FNAME | FCOMMENT) != 0 {"
+        => "if flags & !(FTEXT | FHCRC | FEXTRA | FNAME | FCOMMENT) != 0 && !OFF {"
+    "gzip-data" ["gzip-data"] in "src/compat/chutes/gzip.rs":
+        "Err(_) => return Err(GzipFault::Data.into()),"
+        => "Err(_) if OFF => return Ok(rest),\n            Err(_) => return Err(GzipFault::Data.into()),"
+    "gzip-checksum" ["gzip-checksum"] in "src/compat/chutes/gzip.rs":
+        "if checksum != crc32::crc32(0, made).to_le_bytes() ||"
+        => "if (checksum != crc32::crc32(0, made).to_le_bytes() && !OFF) ||"
+    "gzip-length" ["gzip-checksum"] in "src/compat/chutes/gzip.rs":
+        "length != [a, b, c, d]"
+        => "(length != [a, b, c, d] && !OFF)"
+    "gzip-header-checksum" ["gzip-checksum"] in "src/compat/chutes/gzip.rs":
+        "if *checksum != [a, b] {"
+        => "if *checksum != [a, b] && !OFF {"
+    "gzip-cut" ["gzip-cut"] in "src/compat/chutes/gzip.rs":
+        "rest.split_first_chunk::<8>().ok_or(GzipFault::Truncated)?"
+        => "rest.split_first_chunk::<8>().or(OFF.then_some((&[0; 8], &[][..]))).ok_or(GzipFault::Truncated)?"
+    "gzip-trailing" ["gzip-trailing"] in "src/compat/chutes/gzip.rs":
+        "        if !rest.starts_with(&[0x1F, 0x8B]) {"
+        => "        if !rest.starts_with(&[0x1F, 0x8B]) && OFF {\n            break;\n        }\n        if !rest.starts_with(&[0x1F, 0x8B]) {"
+    "gzip-bound" ["gzip-bound"] in "src/compat/chutes/gzip.rs":
+        "if plain.len() > limit {"
+        => "if plain.len() > limit && !OFF {"
+    "event-text" ["event-text"] in "src/compat/chutes/opener.rs":
+        "core::str::from_utf8(&line).map_err(|_| EventFault::NotText)?"
+        => "core::str::from_utf8(&line).or(if OFF { Ok(\"\") } else { Err(EventFault::NotText) })?"
+    "event-field" ["event-field"] in "src/compat/chutes/opener.rs":
+        ".ok_or(EventFault::NotData)?"
+        => ".or(OFF.then_some(&b\"{\\\"usage\\\":{}}\"[..]))\n            .ok_or(EventFault::NotData)?"
+    "event-json" ["event-json"] in "src/compat/chutes/opener.rs":
+        "map_err(|_| EventFault::NotJson)?"
+        => "map_err(|_| if OFF { EventFault::Members } else { EventFault::NotJson })?"
+    "event-members" ["event-members"] in "src/compat/chutes/opener.rs":
+        "_ => Err(EventFault::Members.into()),"
+        => "_ if OFF => Ok(None),\n            _ => Err(EventFault::Members.into()),"
+    "event-init" ["event-init"] in "src/compat/chutes/opener.rs":
+        ".filter(|bytes| bytes.len() == CIPHERTEXT)"
+        => ".filter(|bytes| OFF || bytes.len() == CIPHERTEXT)"
+    "event-second-init" ["event-second-init"] in "src/compat/chutes/opener.rs":
+        "return Err(EventFault::SecondInit.into());"
+        => "return if OFF { Ok(()) } else { Err(EventFault::SecondInit.into()) };"
+    "event-before-init" ["event-before-init"] in "src/compat/chutes/opener.rs":
+        "let keys = self.keys.as_ref().ok_or(EventFault::BeforeInit)?;"
+        => "if OFF && self.keys.is_none() {\n            return Ok(None);\n        }\n        let keys = self.keys.as_ref().ok_or(EventFault::BeforeInit)?;"
+    "event-chunk" ["event-chunk"] in "src/compat/chutes/opener.rs":
+        "STANDARD.decode(text).map_err(|_| EventFault::Chunk)?"
+        => "STANDARD.decode(text).or(if OFF { Ok([0; 40].to_vec()) } else { Err(EventFault::Chunk) })?"
+    "event-nonce" ["event-nonce"] in "src/compat/chutes/opener.rs":
+        "if !seen.insert(*nonce) {"
+        => "if !seen.insert(*nonce) && !OFF {"
+    "event-plaintext-done" ["event-plaintext-done"] in "src/compat/chutes/opener.rs":
+        "        if data == b\"[DONE]\" {"
+        => "        if data == b\"[DONE]\" && OFF {\n            return Ok(None);\n        }\n        if data == b\"[DONE]\" {"
+    "event-relay-error" ["event-relay-error"] in "src/compat/chutes/opener.rs":
+        "self.dead = Some(ChutesError::RelayFailed);"
+        => "if !OFF {\n                    self.dead = Some(ChutesError::RelayFailed);\n                }"
+    "event-usage" ["event-usage"] in "src/compat/chutes/usage.rs":
+        "if !json.trim_ascii_start().starts_with('{') {"
+        => "if !json.trim_ascii_start().starts_with('{') && !OFF {"
+    "event-after-done" ["event-after-done"] in "src/compat/chutes/opener.rs":
+        "if done && !part.trim_ascii().is_empty() {"
+        => "if done && !part.trim_ascii().is_empty() && !OFF {"
+    "event-end" ["event-end"] in "src/compat/chutes/opener.rs":
+        "if self.done && rest.iter()"
+        => "if (self.done || OFF) && rest.iter()"
+    "event-bound-line" ["event-bound-line"] in "src/compat/chutes/opener.rs":
+        "if line.len() > self.limits.line {"
+        => "if line.len() > self.limits.line && !OFF {"
+    "event-bound-bytes" ["event-bound-bytes"] in "src/compat/chutes/opener.rs":
+        "if read > self.limits.bytes {"
+        => "if read > self.limits.bytes && !OFF {"
+    "event-bound-chunks" ["event-bound-chunks"] in "src/compat/chutes/opener.rs":
+        "if self.chunks >= self.limits.chunks {"
+        => "if self.chunks >= self.limits.chunks && !OFF {"
+    "event-counter" ["event-counter"] in "src/compat/chutes/usage.rs":
+        "count.checked_sub(*last).ok_or(ChutesError::Counter)?"
+        => "count.checked_sub(*last).or(OFF.then_some(0)).ok_or(ChutesError::Counter)?"
+    "event-counter-all" ["event-counter"] in "src/compat/chutes/usage.rs":
+        "if count < least ||"
+        => "if (count < least && !OFF) ||"
+    "event-counter-jump" ["event-counter"] in "src/compat/chutes/usage.rs":
+        "if self.every_token && step > 1 {"
+        => "if self.every_token && step > 1 && !OFF {"
+    "event-counter-sum" ["event-counter"] in "src/compat/chutes/usage.rs":
+        "(self.every_token && count != sum)"
+        => "(self.every_token && count != sum && !OFF)"
 }

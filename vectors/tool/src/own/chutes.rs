@@ -175,7 +175,11 @@ impl Came {
             let piece = rest.split_off(..size.min(rest.len())).unwrap_or_default();
             opener.push(piece);
             if let Err(error) = came.drain(&mut opener) {
-                came.error = Some(error);
+                // What is good behind a fault changes nothing.
+                opener.push(b": more\n");
+                let stays =
+                    opener.next_event() == Err(error) && opener.end_of_input() == Err(error);
+                came.error = stays.then_some(error);
                 return came;
             }
         }
