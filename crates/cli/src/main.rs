@@ -26,7 +26,7 @@ enum Command {
     /// In between: routes and meters what it cannot read
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
-    Proxy(proxy::ProxyArgs),
+    Proxy(Box<proxy::ProxyArgs>),
     /// All three on loopback and one question: what the application sees beside what the relay sees
     Demo(demo::DemoArgs),
     /// A small OpenAI-compatible server with canned answers
@@ -40,7 +40,7 @@ async fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
         Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
-        Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
         Command::DemoModel(args) => demo_model::run(args, stop_signal())
             .await
