@@ -97,6 +97,7 @@ fn a_request_and_its_answer_cross() {
     ] {
         let (request, waiting) = exchange(&client, &server);
         assert_eq!(request.body, BODY);
+        assert_eq!(request.extended, client.extensions && server.extensions);
         let head = Head::new(429, "application/json").unwrap();
         let blob = request.responder.seal(&head, b"{\"error\":{}}").unwrap();
         let reply = waiting.open(&blob, LIMIT).unwrap();

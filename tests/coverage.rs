@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const NORMATIVE: [&str; 2] = ["spec/protocol.md", "spec/http.md"];
+const NORMATIVE: [&str; 3] = ["spec/protocol.md", "spec/http.md", "spec/evidence.md"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

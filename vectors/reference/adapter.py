@@ -6,7 +6,7 @@ import sys
 from sealwire_ref import VERSION, accumulate, kinds
 
 HELLO = {"name": "sealwire_ref", "version": VERSION, "kinds": sorted(kinds.KINDS),
-         "capabilities": ["suite-2", "kem-coins", "client", "instance"], "accumulate": accumulate.MILESTONES[-1]}
+         "capabilities": ["suite-2", "kem-coins", "client", "instance", "chutes-v1"], "accumulate": accumulate.MILESTONES[-1]}
 
 
 def run(request):

@@ -1,4 +1,4 @@
-"""Write schema.json and v1/*.json, or compare them with what is there.
+"""Write schema.json, v1/*.json and chutes/v1.json, or compare them with what is there.
 
     generate.py [--out DIR]            write; milestones of accumulated.json that are there already are kept
     generate.py --check                write nothing; exit 1 and name the files that differ
@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 import jsonschema
-from cases import blocks, bundles, carriages, contexts, halves, handshakes, https, receipts, seals, streams
+from cases import blocks, bundles, carriages, chutes, contexts, halves, handshakes, https, receipts, seals, streams
 from cases.schema import schema
 from sealwire_ref import accumulate
 
@@ -46,6 +46,9 @@ def documents(root):
             assert case["id"] not in ids, case["id"]
             ids.add(case["id"])
         out[f"v1/{name}.json"] = {"version": 1, "suite_files": [f"{n}.json" for n in FILES], "cases": cases}
+    cases = chutes.make()
+    assert ids.isdisjoint(c["id"] for c in cases) and len({c["id"] for c in cases}) == len(cases)
+    out["chutes/v1.json"] = {"version": 1, "suite_files": ["v1.json"], "cases": cases}
     first = str(accumulate.MILESTONES[0])
     milestones = {**stored_milestones(root), **accumulate.digests(accumulate.MILESTONES[0])}
     assert stored_milestones(root).get(first, milestones[first]) == milestones[first], "accumulated.json"
@@ -94,7 +97,7 @@ def main():
         return 0
     made = documents(args.out)
     if args.check:
-        there = {str(f.relative_to(args.out)) for f in args.out.glob("v1/*.json")} | {"schema.json"}
+        there = {str(f.relative_to(args.out)) for f in args.out.glob("v1/*.json")} | {"schema.json", "chutes/v1.json"}
         wrong = [f for f in sorted(there | made.keys())
                  if f not in made or not (args.out / f).exists() or (args.out / f).read_text() != made[f]]
         if wrong:

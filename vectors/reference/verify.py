@@ -1,4 +1,4 @@
-"""verify.py [DIR]: validate every file of DIR (default: the v1 beside this directory) and run every case against sealwire_ref."""
+"""verify.py [PATH ..]: validate every file of these folders (default: v1 and chutes/v1.json beside this directory) and run every case."""
 import json
 import pathlib
 import sys
@@ -26,10 +26,10 @@ def short(value):
     return text if len(text) < 200 else text[:200] + "..."
 
 
-def problems(directory):
+def problems(paths):
     """(id, problem or None) of every case, and of the first milestone."""
     validator, ids = jsonschema.Draft202012Validator(schema()), set()
-    for path in sorted(directory.glob("*.json")):
+    for path in [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]:
         document = json.loads(path.read_text())
         validator.validate(document)
         for case in document.get("cases", []):
@@ -42,9 +42,10 @@ def problems(directory):
 
 
 def main():
-    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent / "v1"
+    vectors = pathlib.Path(__file__).resolve().parent.parent
+    paths = [pathlib.Path(arg) for arg in sys.argv[1:]] or [vectors / "v1", vectors / "chutes" / "v1.json"]
     passed = failed = 0
-    for name, text in problems(directory):
+    for name, text in problems(paths):
         passed, failed = passed + (text is None), failed + (text is not None)
         if text:
             print(f"{name}: {text}")

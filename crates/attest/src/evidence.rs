@@ -171,6 +171,8 @@ struct NativeJson {
     format: String,
     tee: TeeKind,
     identity: String,
+    // Named, so that a member that is missing is an error; null is stapled evidence.
+    #[serde(deserialize_with = "Option::deserialize")]
     nonce: Option<String>,
     statement: String,
     #[serde(default)]

@@ -46,6 +46,8 @@ struct StatementJson {
     upstream: String,
     profiles: Vec<String>,
     padding: String,
+    // Named, so that a member that is missing is an error.
+    #[serde(deserialize_with = "Option::deserialize")]
     gpu_evidence_sha256: Option<String>,
     version: String,
 }

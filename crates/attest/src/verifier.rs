@@ -114,6 +114,19 @@ impl Verifier {
             );
         }
         if let Binding::Pinned { identity } = binding {
+            // Where the policy wants an enclave, a pin alone is a downgrade.
+            let pins_only = self.policy.measurements.is_empty() && !self.policy.any_measurement;
+            report.judge(
+                "tee",
+                pins_only,
+                Reason::TeeNotAllowed,
+                if pins_only {
+                    "none: the policy lists pins only"
+                } else {
+                    "an enclave: the policy is about measurements"
+                },
+                "none",
+            );
             self.check_pin(&mut report, identity, true);
             report.proven = Some(Verified {
                 tee: TeeKind::None,

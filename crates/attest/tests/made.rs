@@ -221,12 +221,10 @@ fn the_quote_and_its_parts() {
 
 #[test]
 fn a_quote_of_another_root() {
-    let mut case = Case::good();
-    let toml =
-        format!("any_measurement = true\n[roots]\nnvidia = {{ name = \"rig\", file = \"n\" }}\n");
+    let case = Case::good();
+    let toml = "any_measurement = true\n[roots]\nnvidia = { name = \"rig\", file = \"n\" }\n";
     let policy =
-        sealwire_attest::Policy::from_toml_with(&toml, |_| Ok(GpuRig::new().root())).unwrap();
-    case.policy = String::new();
+        sealwire_attest::Policy::from_toml_with(toml, |_| Ok(GpuRig::new().root())).unwrap();
     let binding = Binding::Native {
         identity: &IDENTITY,
         nonce: Some(&NONCE),
@@ -487,6 +485,14 @@ fn the_statement() {
         with(&|text| *text =
             text.replace("\"gpu_evidence_sha256\":\"", "\"gpu_evidence_sha256\":\"x"))
         .reasons(),
+        [Reason::StatementFormat]
+    );
+    assert_eq!(
+        with(&|text| *text = text.replace("\"padding\":\"buckets\",", "")).reasons(),
+        [Reason::StatementFormat]
+    );
+    assert_eq!(
+        with(&|text| *text = text.replace("\"gpu_evidence_sha256\"", "\"gpu\"")).reasons(),
         [Reason::StatementFormat]
     );
     assert_eq!(
@@ -814,6 +820,19 @@ fn pins() {
         sealwire_attest::TeeKind::None
     );
     assert_eq!(verify(&[8; 32]).unwrap_err().reasons, [Reason::IdentityPin]);
+    // Where the policy wants an enclave, a pin is not enough.
+    let downgraded = Verifier::new(policy(&format!("{toml}{}", strict())).unwrap())
+        .verify(
+            &evidence,
+            &Binding::Pinned {
+                identity: &IDENTITY,
+            },
+            None,
+            Freshness::Stapled,
+            NOW,
+        )
+        .verdict();
+    assert_eq!(downgraded.unwrap_err().reasons, [Reason::TeeNotAllowed]);
     // With evidence a list of pins narrows.
     let mut case = Case {
         policy: format!("{toml}{}", strict()),

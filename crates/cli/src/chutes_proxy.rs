@@ -1,16 +1,15 @@
 //! `sealwire proxy --profile chutes-v1`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use sealwire_attest::{Policy, PolicyError, Verifier};
-use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, Server};
+use sealwire_attest::collateral::INTEL_PCS;
+use sealwire_http::net::{BaseUrl, ClientConfig, Server};
 use sealwire_http::profile::Profile;
+use sealwire_proxy::StartError;
 use sealwire_proxy::chutes::{self, ChutesConfig, EvidenceGate, Gate, TrustRelay};
-use sealwire_proxy::collateral::CollateralStore;
+use sealwire_proxy::collateral::CollateralSource;
 use sealwire_tls::Settings;
 
 use crate::provider::{codec, provider};
@@ -31,12 +30,6 @@ pub struct ChutesArgs {
     /// The API that finds and invokes instances [default: that of --api-base]
     #[arg(long, value_name = "URL")]
     e2e_base: Option<BaseUrl>,
-    /// A policy in TOML: which evidence instances must give before anything is sent to them
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// A cache of Intel's collateral service to ask instead of Intel
-    #[arg(long, value_name = "URL")]
-    collateral_service: Option<BaseUrl>,
     /// A model that is used although the relay does not list it as confidential, by name or chute id; its operator can read what you send. Repeat for more
     #[arg(long = "allow-non-confidential", value_name = "MODEL")]
     allow_non_confidential: Vec<String>,
@@ -54,8 +47,6 @@ impl ChutesArgs {
         vec![
             ("--api-base", self.api_base.is_some()),
             ("--e2e-base", self.e2e_base.is_some()),
-            ("--policy", self.policy.is_some()),
-            ("--collateral-service", self.collateral_service.is_some()),
             (
                 "--allow-non-confidential",
                 !self.allow_non_confidential.is_empty(),
@@ -64,18 +55,6 @@ impl ChutesArgs {
             ("--every-token", self.every_token),
         ]
     }
-}
-
-/// Why a policy cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyFileError {
-    /// The file cannot be read.
-    #[error("cannot read the policy {0}: {1}")]
-    File(PathBuf, std::io::Error),
-    /// It is no policy.
-    #[error("{0}: {1}")]
-    Content(PathBuf, PolicyError),
 }
 
 /// Starts the proxy.
@@ -115,38 +94,14 @@ pub(crate) async fn start(args: ProxyArgs) -> Result<Server, ProxyError> {
         ..ClientConfig::default()
     };
     let client = sealwire_tls::client(&client_config, &Settings::from_env(args.authorities))?;
-    let gate: Arc<dyn Gate> = match &given.policy {
-        Some(file) => Arc::new(gate(
-            file,
-            &client,
-            &config.e2e_base,
-            given.collateral_service.as_ref(),
-        )?),
+    let intel = CollateralSource::Service(INTEL_PCS.parse()?);
+    let gate: Arc<dyn Gate> = match args.evidence.read(intel)? {
+        Some(trust) => Arc::new(
+            EvidenceGate::new(client.clone(), config.e2e_base.clone(), provider(), trust)
+                .map_err(StartError::Collateral)?,
+        ),
         // The arguments' group has seen to it that this was asked for by name.
         None => Arc::new(TrustRelay),
     };
     Ok(chutes::start(config, codec(), client, gate).await?)
-}
-
-fn gate(
-    file: &Path,
-    client: &HttpClient,
-    e2e_base: &BaseUrl,
-    service: Option<&BaseUrl>,
-) -> Result<EvidenceGate, PolicyFileError> {
-    let text =
-        fs::read_to_string(file).map_err(|error| PolicyFileError::File(file.to_owned(), error))?;
-    // Files that a policy names lie beside it.
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    let policy = Policy::from_toml_with(&text, |name| {
-        fs::read(folder.join(name)).map_err(|error| error.to_string())
-    })
-    .map_err(|error| PolicyFileError::Content(file.to_owned(), error))?;
-    Ok(EvidenceGate::new(
-        client.clone(),
-        e2e_base.clone(),
-        provider(),
-        Verifier::new(policy),
-        CollateralStore::new(client.clone(), service),
-    ))
 }

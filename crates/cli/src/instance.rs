@@ -4,23 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
+use crate::chutes_args::{ChutesArgs, ChutesArgsError};
+use crate::evidence_args::{EvidenceArgs, EvidenceArgsError};
 use crate::identity_file::{self, IdentityFileError};
-use crate::provider::provider;
+use crate::provider::{codec, provider};
 use crate::suites;
-
-/// Where evidence for the identity key comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Evidence {
-    /// None: clients must pin the identity.
-    None,
-}
 
 /// Arguments of an instance.
 #[derive(Args, Debug, Clone)]
@@ -34,12 +29,13 @@ pub struct InstanceArgs {
     /// A model that it serves; repeat for more
     #[arg(long = "model", value_name = "NAME", required = true)]
     models: Vec<String>,
-    /// Where evidence comes from; `none` must be asked for by name
-    #[arg(long, value_enum)]
-    evidence: Option<Evidence>,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// Keeps the identity key in a file (made if missing, mode 0600); only with --evidence none
     #[arg(long, value_name = "FILE")]
     identity_key: Option<PathBuf>,
+    #[command(flatten)]
+    chutes: ChutesArgs,
     /// A suite that it offers, 1 or 2; repeat for more [default: both]
     #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
     suites: Vec<Suite>,
@@ -49,6 +45,15 @@ pub struct InstanceArgs {
     /// Most bytes of one request
     #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().request_bytes)]
     max_request_bytes: usize,
+    /// Most bytes of an answer that is sealed whole (chutes-v1)
+    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().answer_bytes)]
+    max_answer_bytes: usize,
+    /// Longest time for a whole request to arrive, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_time.as_secs())]
+    request_timeout: u64,
+    /// Longest time that the relay may take no bytes, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().send_idle.as_secs())]
+    send_idle: u64,
     /// Most streams at a time
     #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().streams)]
     max_streams: usize,
@@ -70,11 +75,17 @@ pub struct InstanceArgs {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstanceError {
-    /// There is no TEE here and nobody said that this is meant.
+    /// The evidence's settings.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceArgsError),
+    /// A key that evidence vouches for must not leave the enclave's memory.
     #[error(
-        "this machine offers no evidence for an identity key; to run without, say so with --evidence none, and pin the identity at the clients"
+        "--identity-key is for --evidence none only: with evidence the key is made at start and never stored"
     )]
-    NoEvidence,
+    StoredKey,
+    /// The settings of chutes-v1.
+    #[error(transparent)]
+    Chutes(#[from] ChutesArgsError),
     /// The identity key.
     #[error(transparent)]
     Identity(#[from] IdentityFileError),
@@ -89,8 +100,9 @@ pub enum InstanceError {
 ///
 /// [`InstanceError`].
 pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(), InstanceError> {
-    if args.evidence != Some(Evidence::None) {
-        return Err(InstanceError::NoEvidence);
+    let evidence = args.evidence.read()?;
+    if evidence.is_some() && args.identity_key.is_some() {
+        return Err(InstanceError::StoredKey);
     }
     let provider = provider();
     let seed = match &args.identity_key {
@@ -102,9 +114,14 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     config.models = args.models;
     config.suites = suites::or_all(&args.suites);
     config.least_padding = args.padding;
+    (config.profiles, config.chutes) = args.chutes.read(&config.models, codec().compress)?;
+    config.evidence = evidence;
     config.limits = InstanceLimits {
         streams: args.max_streams,
         request_bytes: args.max_request_bytes,
+        answer_bytes: args.max_answer_bytes,
+        request_time: Duration::from_secs(args.request_timeout),
+        send_idle: Duration::from_secs(args.send_idle),
         head_fields: args.max_fields,
         request_idle: Duration::from_secs(args.request_idle),
         upstream_head_time: Duration::from_secs(args.upstream_timeout),
@@ -114,6 +131,9 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     let client = HttpClient::new(&ClientConfig::default());
     let instance = start(config, provider, &seed, client).await?;
     say(&format!("identity {}", to_base64url(&instance.identity())));
+    if let Some(id) = instance.instance_id() {
+        say(&format!("instance {id}"));
+    }
     announce(instance.address());
     stop.await;
     instance.shut_down(Duration::from_secs(10)).await;

@@ -1,13 +1,18 @@
-//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
+//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`attest`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
 //!
 //! All of them take the one crypto provider that [`provider`] chooses.
 
+pub mod attest;
+pub mod chutes_args;
 pub mod chutes_proxy;
 pub mod demo;
 pub mod demo_model;
+pub mod evidence_args;
 pub mod identity_file;
 pub mod instance;
 pub mod provider;
 pub mod proxy;
 pub mod suites;
+pub mod trust_args;
 pub mod vectors;
+pub mod vm_certificate;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealwire_cli::{demo, demo_model, instance, proxy, vectors};
+use sealwire_cli::{attest, demo, demo_model, instance, proxy, vectors};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -27,6 +27,8 @@ enum Command {
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
     Proxy(Box<proxy::ProxyArgs>),
+    /// Evidence of enclaves and GPUs: verify, show, make a policy
+    Attest(attest::AttestArgs),
     /// All three on loopback and one question: what the application sees beside what the relay sees
     Demo(demo::DemoArgs),
     /// A small OpenAI-compatible server with canned answers
@@ -41,6 +43,7 @@ async fn main() -> ExitCode {
         Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
         Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
+        Command::Attest(args) => attest::run(args).map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
         Command::DemoModel(args) => demo_model::run(args, stop_signal())
             .await

@@ -9,14 +9,18 @@ use sealwire::client::EarlyData;
 use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{BaseUrl, ClientConfig, SecretArgument, SecretError, Server, announce};
+use sealwire_http::net::{
+    BaseUrl, BaseUrlError, ClientConfig, SecretArgument, SecretError, Server, announce,
+};
 use sealwire_http::profile::Profile;
-use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, start};
+use sealwire_proxy::collateral::CollateralSource;
+use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
 use sealwire_tls::{Settings, SettingsError};
 
-use crate::chutes_proxy::{self, ChutesArgs, PolicyFileError};
+use crate::chutes_proxy::{self, ChutesArgs};
 use crate::provider::provider;
 use crate::suites;
+use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,7 +33,7 @@ pub enum EarlyDataArg {
 
 /// Arguments of a proxy.
 #[derive(Args, Clone)]
-#[command(group = ArgGroup::new("trust").required(true).args(["pins", "policy", "insecure_trust_relay"]))]
+#[command(group = ArgGroup::new("trust").required(true).args(["policy", "pins", "insecure_trust_relay"]))]
 pub struct ProxyArgs {
     /// The profile that it speaks with the relay: native, chutes-v1
     #[arg(long, value_name = "NAME", default_value_t = Profile::Native)]
@@ -55,6 +59,8 @@ pub struct ProxyArgs {
     /// The identity of an instance to trust, with --profile native, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
     pins: Vec<[u8; 32]>,
+    #[command(flatten)]
+    pub(crate) evidence: TrustArgs,
     /// Trusts whatever identity or key the relay names: the relay can then read everything. For development only
     #[arg(long)]
     pub(crate) insecure_trust_relay: bool,
@@ -107,12 +113,15 @@ pub enum ProxyError {
     /// A key.
     #[error(transparent)]
     Key(#[from] SecretError),
-    /// The policy.
-    #[error(transparent)]
-    Policy(#[from] PolicyFileError),
     /// Certificate authorities, or the HTTP proxies of the environment.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The policy.
+    #[error(transparent)]
+    Trust(#[from] TrustArgsError),
+    /// An address of the program's own.
+    #[error(transparent)]
+    Address(#[from] BaseUrlError),
     /// The proxy itself.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -161,10 +170,10 @@ impl ProxyArgs {
 }
 
 async fn start_native(args: ProxyArgs) -> Result<Server, ProxyError> {
-    let trust = if args.insecure_trust_relay {
-        IdentityTrust::insecure_trust_relay()
-    } else {
-        IdentityTrust::pinned(&args.pins)
+    let trust = match args.evidence.read(CollateralSource::Stapled)? {
+        Some(evidence) => Trust::Evidence(evidence),
+        None if args.insecure_trust_relay => IdentityTrust::insecure_trust_relay().into(),
+        None => IdentityTrust::pinned(&args.pins).into(),
     };
     let relay = args
         .relay

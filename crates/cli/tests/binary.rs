@@ -1,5 +1,7 @@
 //! The binary itself: arguments, what it prints, and the README's commands.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -72,6 +74,59 @@ fn an_instance_without_evidence_must_be_told_so() {
     assert!(text.contains("--evidence none"), "{text}");
 }
 
+const INSTANCE: [&str; 5] = [
+    "instance",
+    "--upstream",
+    "http://127.0.0.1:1",
+    "--model",
+    "m",
+];
+
+#[test]
+fn with_evidence_an_identity_key_is_never_stored() {
+    let path = scratch("attested-identity");
+    let file = path.to_str().expect("UTF-8");
+    let evidence = ["--evidence", "command=true", "--identity-key", file];
+    let output = run(&[&INSTANCE[..], &evidence].concat());
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("--identity-key is for --evidence none"),
+        "{text}"
+    );
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_instance_whose_evidence_fails_says_why_and_does_not_start() {
+    for (evidence, expected) in [
+        (&["configfs-tsm=no-such-folder"][..], "no-such-folder"),
+        (&["command=false"][..], "evidence command false failed"),
+        (&["command=true"][..], "true holds no evidence"),
+        (&["command=no-such-program"][..], "no-such-program"),
+        (&["file=no-such-file"][..], "no-such-file"),
+        (&["sgx"][..], "expected configfs-tsm"),
+        (
+            &["none", "--gpu-evidence", "command=true"][..],
+            "--gpu-evidence needs evidence",
+        ),
+        (
+            &["file=no-such-file", "--gpu-evidence", "command=true"][..],
+            "put the GPUs into the file",
+        ),
+        (
+            &["command=true", "--vm-certificate", "no-such-file"][..],
+            "cannot read the certificate",
+        ),
+    ] {
+        let output = run(&[&INSTANCE[..], &["--evidence"], evidence].concat());
+        assert!(!output.status.success(), "{evidence:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{evidence:?}: {text}");
+        assert!(output.stdout.is_empty(), "{evidence:?}");
+    }
+}
+
 #[test]
 fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
     let relay = ["proxy", "--relay", "http://127.0.0.1:1"];
@@ -94,6 +149,125 @@ fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
         assert!(!output.status.success());
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(flag), "{text}");
+    }
+}
+
+/// The program that makes quotes of the test rig. It is built here too: `cargo test --test binary` alone builds no examples.
+fn quote_maker() -> PathBuf {
+    let deps = std::env::current_exe().expect("a path");
+    let folder = deps
+        .parent()
+        .and_then(std::path::Path::parent)
+        .expect("a folder");
+    let path = folder.join("examples").join("quote_maker");
+    if !path.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "sealwire-cli",
+                "--example",
+                "quote_maker",
+            ])
+            .status()
+            .expect("cargo");
+        assert!(built.success());
+    }
+    path
+}
+
+#[tokio::test]
+async fn instances_prove_themselves_through_the_programs_and_policies_are_read() {
+    let maker = quote_maker();
+    let root = Command::new(&maker)
+        .arg("root")
+        .output()
+        .expect("the program");
+    let root = String::from_utf8(root.stdout).expect("text");
+    let der: Vec<u8> = root
+        .trim()
+        .as_bytes()
+        .chunks(2)
+        .map(|digits| std::str::from_utf8(digits).expect("ASCII"))
+        .map(|digits| u8::from_str_radix(digits, 16).expect("hexadecimal"))
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("root.der"), der).expect("a file");
+    let policy = |mrtd: &str| {
+        format!(
+            "gpu = \"ignore\"\n[roots]\nintel = {{ name = \"rig\", file = \"root.der\" }}\n\
+             [[measurements]]\nname = \"rig\"\nmrtd = \"{}\"\n",
+            mrtd.repeat(48)
+        )
+    };
+    std::fs::write(file("good.toml"), policy("a1")).expect("a file");
+    std::fs::write(file("other.toml"), policy("a2")).expect("a file");
+    std::fs::write(file("typo.toml"), policy("a1") + "mrtdd = \"\"\n").expect("a file");
+
+    let mut model = Running::start(&["demo-model", "--token-delay-ms", "1"]);
+    let model_url = model.line("listening ");
+    let command = format!("command={}", maker.display());
+    let mut instance = Running::start(&[
+        "instance",
+        "--upstream",
+        &model_url,
+        "--model",
+        common::MODEL,
+        "--evidence",
+        &command,
+    ]);
+    let identity = instance.line("identity ");
+    let instance_url = instance.line("listening ");
+    let mut relay = Running::start(&["relay", "--instance", &instance_url]);
+    let relay_url = relay.line("listening ");
+    common::found(&relay_url.parse().expect("an address")).await;
+    let ask = async |policy: &str| {
+        let policy = file(policy);
+        let policy = policy.to_str().expect("UTF-8");
+        let mut proxy = Running::start(&[
+            "proxy",
+            "--relay",
+            &relay_url,
+            "--policy",
+            policy,
+            "--handshake-timeout",
+            "30000",
+        ]);
+        let base = proxy.line("listening ").parse().expect("an address");
+        let (_, answer) = common::ask(&base).await;
+        let (_, shown) = common::get(&base, "/attestation").await;
+        (answer.to_string(), shown.to_string())
+    };
+    let (answer, shown) = ask("good.toml").await;
+    assert!(answer.contains("Paris"), "{answer}");
+    assert!(
+        shown.contains(&identity) && shown.contains("\"accepted\":true"),
+        "{shown}"
+    );
+    let (answer, shown) = ask("other.toml").await;
+    assert!(answer.contains("measurement-unknown"), "{answer}");
+    assert!(shown.contains("\"accepted\":false"), "{shown}");
+
+    let proxy = ["proxy", "--relay", &relay_url, "--policy"];
+    let typo = file("typo.toml");
+    let good = file("good.toml");
+    let (typo, good) = (typo.to_str().expect("UTF-8"), good.to_str().expect("UTF-8"));
+    for (more, expected) in [
+        (&["no-such-policy"][..], "cannot read the policy"),
+        (&[typo][..], "mrtdd"),
+        (&[good, "--pin", &identity][..], "cannot be used with"),
+        (&[good, "--collateral", "no-such-file"][..], "no-such-file"),
+        (
+            &[good, "--collateral", "x", "--pccs", "http://127.0.0.1:1"][..],
+            "cannot be used with",
+        ),
+    ] {
+        let output = run(&[&proxy[..], more].concat());
+        assert!(!output.status.success(), "{more:?}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{more:?}: {text}");
     }
 }
 
@@ -337,4 +511,74 @@ fn the_four_processes_work_together_with_curl() {
     let _ = relay.child.kill();
     let _ = relay.out.read_to_string(&mut rest);
     assert!(!rest.contains("hello"), "{rest}");
+}
+
+#[test]
+fn an_instance_and_a_relay_speak_the_profiles_that_they_are_told() {
+    let id = "0b2c1a5e-0000-4000-8000-000000000001";
+    let chute = "e51e818e-fa63-570d-9f68-49d7d1b4d12f";
+    let base = [
+        "instance",
+        "--evidence",
+        "none",
+        "--upstream",
+        "http://127.0.0.1:1",
+        "--model",
+        "m",
+    ];
+    let chutes = ["--profile", "chutes-v1", "--chute-id"];
+    let named = format!("m={chute}");
+    let mut instance =
+        Running::start(&[&base[..], &chutes[..], &[&named, "--instance-id", id]].concat());
+    assert_eq!(instance.line("instance "), id);
+    let url = instance.line("listening ");
+    let alias = format!("fast={chute}");
+    let mut relay = Running::start(&[
+        "relay",
+        "--profile",
+        "native",
+        "--profile",
+        "chutes-v1",
+        "--alias",
+        &alias,
+        "--instance",
+        &url,
+    ]);
+    let relay = relay.line("listening ");
+    let aliases = ask(&relay, "/model_aliases/");
+    assert!(aliases.contains(&format!(
+        "[{{\"alias\":\"fast\",\"chute_ids\":[\"{chute}\"]}}]"
+    )));
+    for (args, expected) in [
+        (&["--profile", "chutes-v2"][..], "native, chutes-v1"),
+        (&["--chute-id", "other=x"], "8-4-4-4-12"),
+        (
+            &["--chute-id", &format!("other={chute}")],
+            "which no --model does",
+        ),
+        (
+            &["--profile", "chutes-v1", "--key-rotation", "0"],
+            "0 < rotation",
+        ),
+    ] {
+        let output = run(&[&base[..], args].concat());
+        assert!(!output.status.success());
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// What a server answers to a GET, head and all.
+fn ask(url: &str, path: &str) -> String {
+    use std::io::Write;
+    let address = url.strip_prefix("http://").expect("an address");
+    let mut stream = std::net::TcpStream::connect(address).expect("a server");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    answer
 }

@@ -73,11 +73,7 @@ pub fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call, ApiErr
             ),
         ));
     }
-    let streams_usage = matches!(
-        head.path.as_str(),
-        "/v1/chat/completions" | "/v1/completions"
-    );
-    let changed = if streams_usage && inner.wants_stream() {
+    let changed = if streams_usage(&head.path) && inner.wants_stream() {
         inner.with_usage_asked()
     } else {
         None
@@ -91,6 +87,63 @@ pub fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call, ApiErr
         body,
         strip_usage,
     })
+}
+
+/// Why a request of chutes-v1 is not forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// The path in clear.
+    #[error("an instance serves plain paths under /v1/ only")]
+    Path,
+    /// What was sealed.
+    #[error("the request must be one JSON object whose names are unique")]
+    Json,
+    /// The stream flag in clear is not what was sealed.
+    #[error("the stream flag differs from the request's own")]
+    Stream,
+    /// The model is another one than the chute's.
+    #[error("the request's model is not the chute's")]
+    Model,
+}
+
+/// Checks an opened request of chutes-v1 (spec/compat-chutes.md section 3) against what came with it in clear, and asks for running counts where it may.
+///
+/// # Errors
+///
+/// [`Misfit`].
+pub fn check_chutes(path: &str, stream: bool, body: Vec<u8>, model: &str) -> Result<Call, Misfit> {
+    const COUNTS: &str = r#"{"include_usage":true,"continuous_usage_stats":true}"#;
+    if path.contains('?') || !path_is_plain(path) {
+        return Err(Misfit::Path);
+    }
+    let inner = JsonBody::parse(&body).map_err(|_| Misfit::Json)?;
+    if inner.wants_stream() != stream {
+        return Err(Misfit::Stream);
+    }
+    if inner.model().as_deref() != Some(model) {
+        return Err(Misfit::Model);
+    }
+    let changed = if stream && streams_usage(path) {
+        inner.with("stream_options", COUNTS)
+    } else {
+        None
+    };
+    let mut fields = Fields::new();
+    // A constant that is well formed.
+    let _ = fields.push("content-type", b"application/json");
+    Ok(Call {
+        method: Method::POST,
+        path: path.to_owned(),
+        fields,
+        body: Bytes::from(changed.unwrap_or(body)),
+        strip_usage: false,
+    })
+}
+
+/// Whether streams of this path know `stream_options`.
+fn streams_usage(path: &str) -> bool {
+    matches!(path, "/v1/chat/completions" | "/v1/completions")
 }
 
 /// Only characters that every server reads alike, no empty or dot segments; a query may hold more.
@@ -182,6 +235,60 @@ mod tests {
             "/v1/completions",
             r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#
         ));
+    }
+
+    #[test]
+    fn a_request_of_chutes_fits_what_came_in_clear() {
+        let check = |path: &str, stream: bool, body: &str| {
+            check_chutes(path, stream, body.as_bytes().to_vec(), "m")
+                .map(|call| String::from_utf8(call.body.to_vec()).expect("UTF-8"))
+        };
+        let chat = "/v1/chat/completions";
+        let whole = r#"{"model":"m","stream":false,"stream_options":{"a":1}}"#;
+        assert_eq!(check(chat, false, whole).as_deref(), Ok(whole));
+        assert_eq!(
+            check(chat, true, r#"{"model":"m","stream":true}"#).as_deref(),
+            Ok(
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#
+            )
+        );
+        assert_eq!(
+            check(
+                "/v1/completions",
+                true,
+                r#"{"stream_options":{"include_usage":false},"model":"m","stream":true}"#
+            )
+            .as_deref(),
+            Ok(
+                r#"{"stream_options":{"include_usage":true,"continuous_usage_stats":true},"model":"m","stream":true}"#
+            )
+        );
+        let other = r#"{"model":"m","stream":true}"#;
+        assert_eq!(check("/v1/messages", true, other).as_deref(), Ok(other));
+        for (path, stream, body, expected) in [
+            ("/v1/models?a=b", false, r#"{"model":"m"}"#, Misfit::Path),
+            ("/v1/../admin", false, r#"{"model":"m"}"#, Misfit::Path),
+            ("/admin", false, r#"{"model":"m"}"#, Misfit::Path),
+            (chat, false, "[]", Misfit::Json),
+            (chat, false, r#"{"model":"m","model":"m"}"#, Misfit::Json),
+            (chat, true, r#"{"model":"m"}"#, Misfit::Stream),
+            (
+                chat,
+                true,
+                r#"{"model":"m","stream":"true"}"#,
+                Misfit::Stream,
+            ),
+            (
+                chat,
+                false,
+                r#"{"model":"m","stream":true}"#,
+                Misfit::Stream,
+            ),
+            (chat, false, r#"{"model":"n"}"#, Misfit::Model),
+            (chat, false, "{}", Misfit::Model),
+        ] {
+            assert_eq!(check(path, stream, body), Err(expected), "{path} {body}");
+        }
     }
 
     #[test]

@@ -10,11 +10,11 @@ use sealwire_http::inner::PaddingWish;
 use sealwire_http::message::{ResponseHead, encode_content, encode_end};
 use sealwire_http::net::{BodySender, TokioTimer};
 use sealwire_http::pacing::{CONSTANT_BYTES, Emit, Pacer, Timer, frame_padding};
+use sealwire_http::usage::TokenUsage;
 use tokio::time::timeout;
 
 use crate::keys::Keys;
 use crate::unix_now;
-use crate::usage::Usage;
 
 /// The answer cannot go on: the peer is gone or takes nothing any more, or the sealer failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Answer {
     }
 
     /// Sends what is due: held pieces, padding at a constant rate, an interim receipt.
-    pub(crate) async fn on_wake(&mut self, usage: Option<Usage>) -> Result<(), Gone> {
+    pub(crate) async fn on_wake(&mut self, usage: Option<TokenUsage>) -> Result<(), Gone> {
         self.send_due().await?;
         let now = self.timer.now();
         if self.policy != PaddingWish::Constant && now >= self.next_receipt {
@@ -166,7 +166,7 @@ impl Answer {
     }
 
     /// Ends the message: the final receipt, then FINAL.
-    pub(crate) async fn finish(mut self, usage: Option<Usage>) -> Result<(), Gone> {
+    pub(crate) async fn finish(mut self, usage: Option<TokenUsage>) -> Result<(), Gone> {
         let mut end = Vec::new();
         encode_end(&mut end);
         self.pacer.push(self.timer.now(), &end);
@@ -187,7 +187,7 @@ impl Answer {
         mut self,
         code: StreamErrorCode,
         message: &str,
-        usage: Option<Usage>,
+        usage: Option<TokenUsage>,
     ) -> Result<(), Gone> {
         self.pacer.close();
         self.send_due().await?;
@@ -198,7 +198,7 @@ impl Answer {
     /// The final receipt, and directly behind it what ends the half.
     async fn end(
         mut self,
-        usage: Option<Usage>,
+        usage: Option<TokenUsage>,
         seal: impl FnOnce(Sealer, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Gone> {
         let claim = self.claim(usage);
@@ -212,7 +212,7 @@ impl Answer {
         self.sender.finish().await.map_err(|_| Gone)
     }
 
-    fn claim(&self, usage: Option<Usage>) -> ReceiptClaim {
+    fn claim(&self, usage: Option<TokenUsage>) -> ReceiptClaim {
         ReceiptClaim {
             request_complete: self.request_complete,
             status: self.status,

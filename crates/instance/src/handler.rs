@@ -5,28 +5,31 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::{Method, Request, Response, StatusCode};
 use sealwire::handshake::{ParsedRequest, RequestProgress};
-use sealwire::{Context, Error, Limits, RelayCode};
+use sealwire::{Context, CryptoProvider, Error, Limits, RelayCode};
 use sealwire_http::carriage::{
     BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, INSTANCE_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH,
     check_media_type, context_bytes, response_headers, to_base64url,
 };
+use sealwire_http::chutes::Uuid;
 use sealwire_http::discovery::{BundleQuery, InstanceInfo, bundles_to_json};
 use sealwire_http::evidence::EvidenceQuery;
 use sealwire_http::net::{
-    Body, HttpClient, Incoming, ReadError, channel, discard, json, next_data_by, problem,
+    Body, HttpClient, Incoming, ReadError, channel, detail, discard, json, next_data_by, problem,
     problem_with_status, text, warn,
 };
 use sealwire_http::problem::Problem;
+use sealwire_http::profile::Profile;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::InstanceConfig;
+use crate::chutes::Chutes;
 use crate::evidence::Evidence;
 use crate::keys::Keys;
 use crate::stream::{self, Stream};
+use crate::{InstanceConfig, StartError};
 
 /// Pieces of an answer that wait for the relay at most.
-const ANSWER_BACKLOG: usize = 4;
+pub(crate) const ANSWER_BACKLOG: usize = 4;
 
 pub(crate) struct Handler {
     config: Arc<InstanceConfig>,
@@ -34,26 +37,23 @@ pub(crate) struct Handler {
     client: HttpClient,
     streams: Arc<Semaphore>,
     evidence: Option<Arc<Evidence>>,
+    native: bool,
+    chutes: Option<Chutes>,
 }
 
 impl sealwire_http::net::Handler for Handler {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         match (request.method(), request.uri().path()) {
-            (&Method::POST, REQUESTS_PATH) => self.sealed(request).await,
-            (&Method::GET, BUNDLES_PATH) => self.bundles(request.uri().query().unwrap_or("")),
-            (&Method::GET, INSTANCE_PATH) => self.describe(),
-            (&Method::GET, EVIDENCE_PATH) => {
+            (&Method::GET, HEALTH_PATH) => text(StatusCode::OK, "ok\n"),
+            (&Method::POST, REQUESTS_PATH) if self.native => self.sealed(request).await,
+            (&Method::GET, BUNDLES_PATH) if self.native => {
+                self.bundles(request.uri().query().unwrap_or(""))
+            }
+            (&Method::GET, INSTANCE_PATH) if self.native => self.describe(),
+            (&Method::GET, EVIDENCE_PATH) if self.native => {
                 self.evidence(request.uri().query().unwrap_or("")).await
             }
-            (&Method::GET, HEALTH_PATH) => text(StatusCode::OK, "ok\n"),
-            _ => {
-                discard(request.into_body());
-                let unknown = Problem::new(
-                    RelayCode::Refused,
-                    "an instance serves sealed requests and discovery only",
-                );
-                problem_with_status(&unknown, StatusCode::NOT_FOUND)
-            }
+            _ => self.other(request).await,
         }
     }
 }
@@ -61,17 +61,57 @@ impl sealwire_http::net::Handler for Handler {
 impl Handler {
     pub(crate) fn new(
         config: InstanceConfig,
+        provider: CryptoProvider,
         keys: Arc<Keys>,
         client: HttpClient,
         evidence: Option<Arc<Evidence>>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let streams = Arc::new(Semaphore::new(config.limits.streams));
+        let chutes = if config.profiles.contains(&Profile::ChutesV1) {
+            Some(Chutes::new(
+                Arc::clone(&config),
+                provider,
+                client.clone(),
+                Arc::clone(&streams),
+                evidence.clone(),
+            )?)
+        } else {
+            None
+        };
+        Ok(Self {
+            native: config.profiles.contains(&Profile::Native),
+            chutes,
             evidence,
-            streams: Arc::new(Semaphore::new(config.limits.streams)),
-            config: Arc::new(config),
+            streams,
+            config,
             keys,
             client,
+        })
+    }
+
+    pub(crate) fn instance_id(&self) -> Option<Uuid> {
+        self.chutes.as_ref().map(Chutes::id)
+    }
+
+    /// What is not of the native profile.
+    async fn other(&self, request: Request<Incoming>) -> Response<Body> {
+        let request = match &self.chutes {
+            Some(chutes) => match chutes.answer(request).await {
+                Ok(answer) => return answer,
+                Err(request) => request,
+            },
+            None => request,
+        };
+        discard(request.into_body());
+        if !self.native {
+            return detail(StatusCode::NOT_FOUND, "Not Found");
         }
+        let unknown = Problem::new(
+            RelayCode::Refused,
+            "an instance serves sealed requests and discovery only",
+        );
+        problem_with_status(&unknown, StatusCode::NOT_FOUND)
     }
 
     fn describe(&self) -> Response<Body> {

@@ -5,13 +5,17 @@
 //!       <--H2, frames--            answer, usage
 //! ```
 //!
+//! In the profile chutes-v1 it does the same for clients of the deployed protocol; both profiles share the call to the model server and its bounds.
+//!
 //! [`start`] serves until the returned [`Instance`] is dropped or shut down. No call to the model server starts before the request's FINAL is
 //! verified; what the instance has to refuse before, it refuses sealed.
 
 mod answer;
+mod chutes;
 pub mod evidence;
 mod handler;
 mod keys;
+mod reading;
 mod stream;
 mod upstream;
 mod usage;
@@ -20,16 +24,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealwire::compat::chutes::ChutesError;
 use sealwire::crypto::Secret;
 use sealwire::server::KeyRingConfig;
 use sealwire::{CryptoProvider, Suite};
+use sealwire_http::chutes::Uuid;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
+use sealwire_http::profile::Profile;
 
+pub use crate::chutes::ChutesConfig;
 use crate::evidence::{Evidence, EvidenceConfig, EvidenceError, StatementFacts};
 
 /// Settings of an instance.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct InstanceConfig {
     /// Where the relay reaches it.
     pub listen: SocketAddr,
@@ -37,6 +45,10 @@ pub struct InstanceConfig {
     pub upstream: BaseUrl,
     /// The models that it serves: the labels of its bundles.
     pub models: Vec<String>,
+    /// The profiles that it speaks.
+    pub profiles: Vec<Profile>,
+    /// Settings of chutes-v1.
+    pub chutes: ChutesConfig,
     /// The suites that it offers.
     pub suites: Vec<Suite>,
     /// Rotation and life of its keys.
@@ -56,6 +68,8 @@ pub struct InstanceLimits {
     pub streams: usize,
     /// Bytes of a request's content.
     pub request_bytes: usize,
+    /// Bytes of an answer that must be held whole before it is sealed: in chutes-v1, one that does not stream.
+    pub answer_bytes: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
     /// Fields of a request's head.
@@ -81,6 +95,7 @@ impl Default for InstanceLimits {
         Self {
             streams: 256,
             request_bytes: 32 * 1_024 * 1_024,
+            answer_bytes: 64 * 1_024 * 1_024,
             head_bytes: 32 * 1_024,
             head_fields: 64,
             handshake_time: Duration::from_secs(10),
@@ -102,6 +117,8 @@ impl InstanceConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstream,
             models: vec![model.to_owned()],
+            profiles: vec![Profile::Native],
+            chutes: ChutesConfig::default(),
             suites: Suite::ALL.to_vec(),
             keys: KeyRingConfig::default(),
             least_padding: PaddingWish::None,
@@ -115,12 +132,15 @@ impl InstanceConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No model, or no suite.
-    #[error("an instance needs at least one model and one suite")]
+    /// No model, no suite or no profile.
+    #[error("an instance needs at least one model, one suite and one profile")]
     Nothing,
     /// A model's name cannot be a label, or a key cannot be made.
     #[error("cannot make keys for the model {0:?}: {1}")]
     Keys(String, sealwire::Error),
+    /// The keys of chutes-v1 cannot be kept as configured.
+    #[error("cannot make keys for chutes-v1: {0}")]
+    Chutes(ChutesError),
     /// Evidence says that what is opened stays inside; this address is outside.
     #[error(
         "the model server {0} is not on a loopback address: with evidence, prompts must not leave the machine that the evidence is for"
@@ -139,6 +159,7 @@ pub enum StartError {
 pub struct Instance {
     server: Server,
     identity: [u8; 32],
+    instance_id: Option<Uuid>,
     evidence: Option<Arc<Evidence>>,
 }
 
@@ -153,6 +174,12 @@ impl Instance {
     #[must_use]
     pub const fn identity(&self) -> [u8; 32] {
         self.identity
+    }
+
+    /// Its name in chutes-v1, if it speaks that.
+    #[must_use]
+    pub const fn instance_id(&self) -> Option<Uuid> {
+        self.instance_id
     }
 
     /// What vouches for its identity.
@@ -178,7 +205,7 @@ pub async fn start(
     identity_seed: &Secret<32>,
     client: HttpClient,
 ) -> Result<Instance, StartError> {
-    if config.models.is_empty() || config.suites.is_empty() {
+    if config.models.is_empty() || config.suites.is_empty() || config.profiles.is_empty() {
         return Err(StartError::Nothing);
     }
     let keys = Arc::new(keys::Keys::new(&config, provider, identity_seed)?);
@@ -193,27 +220,34 @@ pub async fn start(
             let facts = StatementFacts {
                 labels: keys.labels().map(str::to_owned).collect(),
                 padding: config.least_padding.as_str().to_owned(),
-                profiles: settings.profiles.clone(),
+                profiles: statement_profiles(&config.profiles),
                 upstream: config.upstream.to_string(),
             };
             Some(Arc::new(Evidence::start(settings, identity, facts).await?))
         }
         None => None,
     };
-    let handler = Arc::new(handler::Handler::new(
-        config,
-        keys,
-        client,
-        evidence.clone(),
-    ));
+    let handler = handler::Handler::new(config, provider, keys, client, evidence.clone())?;
+    let instance_id = handler.instance_id();
+    let handler = Arc::new(handler);
     let server = Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))?;
     Ok(Instance {
         server,
         identity,
+        instance_id,
         evidence,
     })
+}
+
+/// Profiles as an evidence statement names them.
+fn statement_profiles(profiles: &[Profile]) -> Vec<String> {
+    let names = profiles.iter().map(|profile| match profile {
+        Profile::Native => "sealwire/1",
+        Profile::ChutesV1 => "chutes-v1",
+    });
+    names.map(str::to_owned).collect()
 }
 
 fn unix_now() -> u64 {

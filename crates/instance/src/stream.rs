@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, Gone};
 use crate::keys::Keys;
-use crate::upstream::{self, Answered};
-use crate::usage::{Improper, UsageReader};
+use crate::reading::{Reading, Step};
+use crate::upstream;
 use crate::{InstanceConfig, unix_now};
 
 /// A stream whose handshake is accepted.
@@ -231,69 +231,39 @@ async fn ask(
             }
         }
     };
-    let Answered {
-        head,
-        mut body,
-        delimited,
-    } = match answered {
+    let answered = match answered {
         Ok(answered) => answered,
         Err(error) => return refuse(answer, &error).await,
     };
-    answer.head(&head).await?;
-    let mut reader = UsageReader::new(head.fields.get_all("content-type").next(), strip_usage);
-    let mut idle_by = Instant::now() + limits.upstream_idle;
+    answer.head(&answered.head).await?;
+    let mut reading = Reading::new(answered, strip_usage, limits.upstream_idle);
     let mut pieces: Vec<Bytes> = Vec::new();
     loop {
-        let so_far = reader.so_far();
-        let data = tokio::select! {
-            data = next_data_by(&mut body, idle_by, limits.upstream_idle), if !answer.is_full() => data,
+        let so_far = reading.usage();
+        let step = tokio::select! {
+            step = reading.next(&mut pieces), if !answer.is_full() => step,
             woken = answer.wake() => {
                 woken?;
                 answer.on_wake(so_far).await?;
                 if answer.is_full() {
-                    idle_by = Instant::now() + limits.upstream_idle;
+                    reading.forgive_silence();
                 }
                 continue;
             }
         };
-        idle_by = Instant::now() + limits.upstream_idle;
-        let failure = match data {
-            Ok(Some(data)) => match reader.push(data, &mut pieces) {
-                Ok(()) => None,
-                Err(error) => Some((StreamErrorCode::Upstream, error.to_string())),
-            },
-            Ok(None) => {
-                let so_far = reader.so_far();
-                return match reader.finish(delimited) {
-                    Ok((rest, usage)) => {
-                        answer.content(&rest).await?;
-                        answer.finish(usage).await
-                    }
-                    Err(Improper) => {
-                        let message = "the model server's answer ended without a proper end";
-                        answer
-                            .fail(StreamErrorCode::Upstream, message, so_far)
-                            .await
-                    }
-                };
-            }
-            Err(ReadError::Idle(time)) => Some((
-                StreamErrorCode::UpstreamTimeout,
-                format!(
-                    "the model server was silent for {} s within its answer",
-                    time.as_secs()
-                ),
-            )),
-            Err(_) => Some((
-                StreamErrorCode::Upstream,
-                "the model server broke off within its answer".to_owned(),
-            )),
-        };
         for piece in pieces.drain(..) {
             answer.content(&piece).await?;
         }
-        if let Some((code, message)) = failure {
-            return answer.fail(code, &message, reader.so_far()).await;
+        match step {
+            Ok(Step::More) => {}
+            Ok(Step::End { rest, usage }) => {
+                answer.content(&rest).await?;
+                return answer.finish(usage).await;
+            }
+            Err(fault) => {
+                let (code, message) = (fault.stream_code(), fault.to_string());
+                return answer.fail(code, &message, reading.usage()).await;
+            }
         }
     }
 }

@@ -22,6 +22,12 @@ pub(crate) struct Answered {
     pub(crate) delimited: bool,
 }
 
+impl Answered {
+    pub(crate) fn content_type(&self) -> Option<&[u8]> {
+        self.head.fields.get_all("content-type").next()
+    }
+}
+
 /// Makes the call and waits for the answer's head.
 pub(crate) async fn call(
     client: &HttpClient,

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use sealwire_http::sse::{self, EventTooLarge, Splitter};
+use sealwire_http::usage::TokenUsage;
 use serde_json::Value;
 
 /// Largest answer that is kept to read its usage; larger ones pass, their usage is unknown.
@@ -9,35 +10,11 @@ const MAX_JSON: usize = 16 * 1_024 * 1_024;
 /// Largest single event of a streamed answer.
 const MAX_EVENT: usize = 4 * 1_024 * 1_024;
 
-/// Tokens as the model server counted them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Usage {
-    pub(crate) input: u64,
-    pub(crate) output: u64,
-    pub(crate) cached: u64,
-}
-
-impl Usage {
-    fn from_json(value: &Value) -> Option<Self> {
-        let usage = value.get("usage")?.as_object()?;
-        let count = |name: &str| usage.get(name).and_then(Value::as_u64);
-        Some(Self {
-            input: count("prompt_tokens")?,
-            output: count("completion_tokens").unwrap_or(0),
-            cached: usage
-                .get("prompt_tokens_details")
-                .and_then(|details| details.get("cached_tokens"))
-                .and_then(Value::as_u64)
-                .unwrap_or(0),
-        })
-    }
-}
-
 /// Follows one answer.
 #[derive(Debug)]
 pub(crate) struct UsageReader {
     shape: Shape,
-    usage: Option<Usage>,
+    usage: Option<TokenUsage>,
 }
 
 /// The answer came to an end that is not proper: it may be cut.
@@ -101,7 +78,7 @@ impl UsageReader {
                         *done = data == "[DONE]";
                     }
                     let value = data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
-                    let usage = value.as_ref().and_then(Usage::from_json);
+                    let usage = value.as_ref().and_then(usage_of);
                     self.usage = usage.or(self.usage);
                     let usage_only = usage.is_some()
                         && value
@@ -120,8 +97,11 @@ impl UsageReader {
 
     /// The answer's end: the last bytes for the client, and what is known of the usage. `delimited` says that HTTP itself showed the end to be
     /// the whole body's; without that, the content must show it.
-    pub(crate) fn finish(self, delimited: bool) -> Result<(Bytes, Option<Usage>), Improper> {
-        match self.shape {
+    pub(crate) fn finish(
+        &mut self,
+        delimited: bool,
+    ) -> Result<(Bytes, Option<TokenUsage>), Improper> {
+        match std::mem::replace(&mut self.shape, Shape::Opaque) {
             Shape::Opaque if delimited => Ok((Bytes::new(), self.usage)),
             Shape::Opaque => Err(Improper),
             Shape::Json(copy) => {
@@ -129,7 +109,7 @@ impl UsageReader {
                 if value.is_none() && !delimited {
                     return Err(Improper);
                 }
-                Ok((Bytes::new(), value.as_ref().and_then(Usage::from_json)))
+                Ok((Bytes::new(), value.as_ref().and_then(usage_of)))
             }
             Shape::Events { splitter, done, .. } => {
                 let rest = splitter.into_rest();
@@ -143,9 +123,13 @@ impl UsageReader {
     }
 
     /// Usage so far, if the model server has said any.
-    pub(crate) const fn so_far(&self) -> Option<Usage> {
+    pub(crate) const fn so_far(&self) -> Option<TokenUsage> {
         self.usage
     }
+}
+
+fn usage_of(answer: &Value) -> Option<TokenUsage> {
+    TokenUsage::from_json(answer.get("usage")?)
 }
 
 /// Whether a stream that ends with these bytes behind its last whole event ends inside another. A CR at the very end was a line end after all.
@@ -163,7 +147,12 @@ mod tests {
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":2}}}\n\n\
         data: [DONE]\n\n";
 
-    fn run(content_type: &str, strip: bool, text: &str, size: usize) -> (String, Option<Usage>) {
+    fn run(
+        content_type: &str,
+        strip: bool,
+        text: &str,
+        size: usize,
+    ) -> (String, Option<TokenUsage>) {
         let mut reader = UsageReader::new(Some(content_type.as_bytes()), strip);
         let mut out = Vec::new();
         for piece in text.as_bytes().chunks(size) {
@@ -178,7 +167,7 @@ mod tests {
 
     #[test]
     fn usage_of_a_stream_is_read_and_its_event_left_out_only_if_asked() {
-        let usage = Some(Usage {
+        let usage = Some(TokenUsage {
             input: 7,
             output: 3,
             cached: 2,
@@ -199,7 +188,7 @@ mod tests {
         assert_eq!(text, json);
         assert_eq!(
             usage,
-            Some(Usage {
+            Some(TokenUsage {
                 input: 1,
                 output: 2,
                 cached: 0

@@ -1,25 +1,29 @@
 //! Discovery: fetches bundles from the relay, verifies them, keeps one for each label until it nears its end.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request, StatusCode};
-use sealwire::{Bundle, BundlePolicy, CryptoProvider, Error, VerifiedBundle};
+use sealwire::{Bundle, BundlePolicy, CryptoProvider, Error, IdentityTrust, VerifiedBundle};
 use sealwire_http::carriage::{BUNDLES_PATH, to_base64url};
 use sealwire_http::discovery::{BundleQuery, MAX_DISCOVERY_BYTES, bundles_from_json};
 use sealwire_http::net::{HttpClient, empty, read_all};
 use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProxyError;
-use crate::{ProxyConfig, unix_now};
+use crate::identities::Identities;
+use crate::{ProxyConfig, Trust, unix_now};
 
 /// A bundle is not used in its last seconds: the request has to arrive too.
 const MARGIN: u64 = 60;
 /// Labels that bundles are kept for.
 const MAX_LABELS: usize = 256;
+/// Identities that one request waits for evidence of.
+const MAX_ASKED: usize = 4;
 /// Longest silence within a discovery answer.
 const IDLE: Duration = Duration::from_secs(4);
 
@@ -27,14 +31,21 @@ const IDLE: Duration = Duration::from_secs(4);
 pub(crate) struct Bundles {
     provider: CryptoProvider,
     client: HttpClient,
+    identities: Option<Arc<Identities>>,
     kept: Mutex<HashMap<String, VerifiedBundle>>,
 }
 
 impl Bundles {
-    pub(crate) fn new(provider: CryptoProvider, client: HttpClient) -> Self {
+    /// `identities` judges where the configuration's trust is evidence.
+    pub(crate) fn new(
+        provider: CryptoProvider,
+        client: HttpClient,
+        identities: Option<Arc<Identities>>,
+    ) -> Self {
         Self {
             provider,
             client,
+            identities,
             kept: Mutex::new(HashMap::new()),
         }
     }
@@ -52,30 +63,57 @@ impl Bundles {
             if let Some(kept) = kept
                 && kept.bundle().window().1 > unix_now().saturating_add(MARGIN)
                 && !tried.contains(&kept.bundle().id())
+                && self.still_trusted(config, &kept, key)
             {
                 return Ok(kept);
             }
         }
         let mut acceptable = self.fetch(config, label, key).await?;
-        let fresh = acceptable
-            .iter()
-            .position(|bundle| !tried.contains(&bundle.bundle().id()))
-            .unwrap_or(0);
-        let bundle = acceptable.swap_remove(fresh);
+        // Those that were tried come last; else the order stays.
+        acceptable.sort_by_key(|bundle| tried.contains(&bundle.id()));
+        let bundle = match &self.identities {
+            None => {
+                let first = acceptable.into_iter().next();
+                let first = first.ok_or_else(|| ProxyError::NoInstance(label.to_owned()))?;
+                self.verify(config, first).map_err(ProxyError::Bundle)?
+            }
+            Some(identities) => proven(identities, config, &acceptable, label, key).await?,
+        };
         self.keep(&bundle);
         Ok(bundle)
     }
 
-    /// Takes a bundle that came inside an error; it passes the same checks as any other.
-    pub(crate) fn offer(
+    /// Whether the identity of a kept bundle is one that would be trusted now.
+    fn still_trusted(
         &self,
         config: &ProxyConfig,
-        label: &str,
-        bytes: &[u8],
-    ) -> Result<(), Error> {
-        let bundle = self.verify(config, label, bytes)?;
-        self.keep(&bundle);
-        Ok(())
+        kept: &VerifiedBundle,
+        key: Option<&str>,
+    ) -> bool {
+        let bundle = kept.bundle();
+        match &self.identities {
+            None => true,
+            Some(identities) => identities
+                .verified(bundle, |trust| policy(config, bundle.label(), trust), key)
+                .is_some(),
+        }
+    }
+
+    /// Takes a bundle that came inside an error if it passes the same checks as any other. One whose identity has not proven itself yet does not: the next
+    /// attempt asks discovery.
+    pub(crate) fn offer(&self, config: &ProxyConfig, label: &str, key: Option<&str>, bytes: &[u8]) {
+        let Ok(bundle) = self.acceptable(config, label, bytes) else {
+            return;
+        };
+        let verified = match &self.identities {
+            None => self.verify(config, bundle).ok(),
+            Some(identities) => {
+                identities.verified(&bundle, |trust| policy(config, label, trust), key)
+            }
+        };
+        if let Some(bundle) = verified {
+            self.keep(&bundle);
+        }
     }
 
     /// Drops a kept bundle that did not work.
@@ -109,19 +147,35 @@ impl Bundles {
                 })
             })
             .collect();
-        json!({
-            "profile": "native",
-            "policy": match config.trust.identities() {
-                Some(identities) => json!({
-                    "trust": "identities",
-                    "identities": identities
+        let (policy, identities) = match (&config.trust, &self.identities) {
+            (_, Some(identities)) => {
+                let (policy, identities) = identities.document();
+                (policy, identities)
+            }
+            (Trust::Identities(trust), None) => match trust.identities() {
+                Some(identities) => {
+                    let identities: Vec<String> = identities
                         .iter()
                         .map(|identity| to_base64url(identity))
-                        .collect::<Vec<_>>(),
-                }),
-                None => json!({"trust": "insecure: whatever identity the relay names"}),
+                        .collect();
+                    (
+                        json!({"trust": "identities", "identities": identities}),
+                        Vec::new(),
+                    )
+                }
+                None => (
+                    json!({"trust": "insecure: whatever identity the relay names"}),
+                    Vec::new(),
+                ),
             },
+            // Such a proxy does not start.
+            (Trust::Evidence(_), None) => (Value::Null, Vec::new()),
+        };
+        json!({
+            "profile": "native",
+            "policy": policy,
             "models": models,
+            "identities": identities,
         })
     }
 
@@ -143,20 +197,24 @@ impl Bundles {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn verify(
-        &self,
-        config: &ProxyConfig,
-        label: &str,
-        bytes: &[u8],
-    ) -> Result<VerifiedBundle, Error> {
-        let policy = BundlePolicy::new(label, config.trust.clone())
-            .suites(&config.suites)
-            .require_single_use(config.single_use);
-        Bundle::parse(&self.provider.verification, bytes)?.verify(
-            &self.provider,
-            &policy,
-            unix_now(),
-        )
+    /// A bundle that passes every check but the one of its identity.
+    fn acceptable(&self, config: &ProxyConfig, label: &str, bytes: &[u8]) -> Result<Bundle, Error> {
+        let bundle = Bundle::parse(&self.provider.verification, bytes)?;
+        let own = IdentityTrust::pinned(&[bundle.identity()]);
+        let policy = policy(config, label, own);
+        bundle.clone().verify(&self.provider, &policy, unix_now())?;
+        Ok(bundle)
+    }
+
+    /// The check of its identity, where identities are listed.
+    fn verify(&self, config: &ProxyConfig, bundle: Bundle) -> Result<VerifiedBundle, Error> {
+        let trust = match &config.trust {
+            Trust::Identities(trust) => trust.clone(),
+            // Evidence decides, and not this.
+            Trust::Evidence(_) => IdentityTrust::pinned(&[]),
+        };
+        let policy = policy(config, bundle.label(), trust);
+        bundle.verify(&self.provider, &policy, unix_now())
     }
 
     async fn fetch(
@@ -164,7 +222,7 @@ impl Bundles {
         config: &ProxyConfig,
         label: &str,
         key: Option<&str>,
-    ) -> Result<Vec<VerifiedBundle>, ProxyError> {
+    ) -> Result<Vec<Bundle>, ProxyError> {
         let query = BundleQuery {
             label: label.to_owned(),
             single_use: config.single_use,
@@ -192,7 +250,13 @@ impl Bundles {
         let mut refused = None;
         let mut acceptable = Vec::new();
         for bytes in &offered {
-            match self.verify(config, label, bytes) {
+            let bundle = self.acceptable(config, label, bytes).and_then(|bundle| {
+                if self.identities.is_none() {
+                    self.verify(config, bundle.clone())?;
+                }
+                Ok(bundle)
+            });
+            match bundle {
                 Ok(bundle) => acceptable.push(bundle),
                 Err(error) => refused = refused.or(Some(error)),
             }
@@ -203,15 +267,72 @@ impl Bundles {
                 None => ProxyError::NoInstance(label.to_owned()),
             });
         }
-        let preference = |bundle: &VerifiedBundle| {
+        let preference = |bundle: &Bundle| {
             config
                 .suites
                 .iter()
-                .position(|suite| *suite == bundle.bundle().suite())
+                .position(|suite| *suite == bundle.suite())
         };
         acceptable.sort_by_key(preference);
         Ok(acceptable)
     }
+}
+
+fn policy(config: &ProxyConfig, label: &str, trust: IdentityTrust) -> BundlePolicy {
+    BundlePolicy::new(label, trust)
+        .suites(&config.suites)
+        .require_single_use(config.single_use)
+}
+
+/// The first bundle whose identity has proven itself, or does so now.
+async fn proven(
+    identities: &Arc<Identities>,
+    config: &ProxyConfig,
+    acceptable: &[Bundle],
+    label: &str,
+    key: Option<&str>,
+) -> Result<VerifiedBundle, ProxyError> {
+    let now_verified =
+        |bundle: &Bundle| identities.verified(bundle, |trust| policy(config, label, trust), key);
+    let mut asked: Vec<[u8; 32]> = Vec::new();
+    for bundle in acceptable {
+        if !asked.contains(&bundle.identity()) && asked.len() < MAX_ASKED {
+            asked.push(bundle.identity());
+        }
+    }
+    let known = acceptable.iter().find_map(now_verified);
+    // The others are looked at all the same: they stand in when one is gone.
+    for identity in &asked {
+        identities.prepare(*identity, key);
+    }
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let (mut refusals, mut fault) = (Vec::new(), None);
+    // The check goes on when this request gives up; the next one finds it.
+    let end = Instant::now() + config.limits.handshake_time * 3 / 4;
+    for identity in asked {
+        let judged = timeout_at(end, identities.judge(identity, key)).await;
+        match judged.unwrap_or(Err(ProxyError::EvidenceSlow)) {
+            Ok(judgement) => {
+                let own = acceptable
+                    .iter()
+                    .filter(|bundle| bundle.identity() == identity);
+                match own.into_iter().find_map(now_verified) {
+                    Some(verified) => return Ok(verified),
+                    None => refusals.push(judgement.refusal(&identity, label)),
+                }
+            }
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    Err(match fault {
+        Some(fault) if refusals.is_empty() => fault,
+        _ => ProxyError::EvidenceRejected {
+            model: label.to_owned(),
+            why: refusals.join("; "),
+        },
+    })
 }
 
 fn not_relay(status: StatusCode, why: &str) -> ProxyError {

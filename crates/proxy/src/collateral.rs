@@ -1,164 +1,293 @@
-//! Intel's collateral for TDX quotes: fetched from Intel or a cache of it, kept while it is good. It is public and says nothing of any request.
+//! Intel's collateral for TDX quotes: from a file or from a service, kept until shortly before it ends.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode, Uri};
 use sealwire_attest::Collateral;
-use sealwire_attest::collateral::{INTEL_PCS, Part, Response, assemble, requests};
-use sealwire_attest::evidence::MAX_COLLATERAL;
+use sealwire_attest::collateral::{Part, Response, assemble, requests};
 use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// Longest time that collateral is kept though it would be good for longer: patch levels change.
-const KEPT: u64 = 24 * 3_600;
-/// Time for one document.
-const TIME: Duration = Duration::from_secs(15);
-/// Kinds of platform that collateral is kept for.
+use crate::unix_now;
+
+/// Kinds of platforms that collateral is kept for.
 const MAX_KINDS: usize = 64;
+/// Largest document of a service, and largest file.
+const MAX_DOCUMENT: usize = 1_024 * 1_024;
+/// Longest time for one document.
+const TIME: Duration = Duration::from_secs(10);
+/// What is nearer to its end is renewed in the background, seconds.
+const RENEW: u64 = 24 * 3_600;
+/// Time between two tries to renew what is still valid.
+const RENEW_PAUSE: Duration = Duration::from_secs(600);
+/// Time for which a failure stands.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// Where collateral comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CollateralSource {
+    /// The evidence itself brings it.
+    Stapled,
+    /// A file with the JSON of `sealwire attest`, read again when what it held has ended.
+    File(PathBuf),
+    /// Intel's service, or a cache that speaks its API.
+    Service(BaseUrl),
+}
 
 /// Why there is no collateral.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollateralFault {
+    /// The file cannot be used.
+    #[error("the collateral file {0} cannot be used: {1}")]
+    File(PathBuf, String),
     /// The quote does not say what platform it is of.
-    #[error("the quote names no platform: {0}")]
+    #[error("the quote does not say which collateral it needs: {0}")]
     Quote(String),
-    /// A document cannot be had.
-    #[error("{url} gives no collateral: {why}")]
-    Fetch {
-        /// Where.
-        url: String,
-        /// Why.
+    /// The service does not answer as it should.
+    #[error("the collateral service gave no {part:?}: {why}")]
+    Service {
+        /// Which document.
+        part: Part,
+        /// Why not.
         why: String,
     },
-    /// What came is no collateral.
-    #[error("what came is no collateral: {0}")]
-    Content(String),
+    /// The documents do not go together.
+    #[error("the collateral service's documents cannot be used: {0}")]
+    Documents(String),
 }
 
-struct Kept {
-    collateral: Arc<Collateral>,
-    fetched: u64,
-}
-
-/// Where collateral comes from.
-pub struct CollateralStore {
+/// Collateral by kind of platform.
+pub struct Collaterals {
+    source: CollateralSource,
     client: HttpClient,
-    base: String,
-    kept: tokio::sync::Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashMap<String, Arc<Kept>>>,
 }
 
-impl CollateralStore {
-    /// Asks Intel, or the service at `base`.
-    #[must_use]
-    pub fn new(client: HttpClient, base: Option<&BaseUrl>) -> Self {
-        Self {
+/// One kind of platform. Whoever fetches holds `last`.
+#[derive(Default)]
+struct Kept {
+    collateral: Mutex<Option<Arc<Collateral>>>,
+    /// When the last try to renew it began.
+    renewal: Mutex<Option<Instant>>,
+    last: tokio::sync::Mutex<Option<(Instant, CollateralFault)>>,
+}
+
+impl Kept {
+    /// Whether it is time for a try to renew it.
+    fn may_renew(&self) -> bool {
+        let mut renewal = lock(&self.renewal);
+        let due = renewal.is_none_or(|at| at.elapsed() >= RENEW_PAUSE);
+        if due {
+            *renewal = Some(Instant::now());
+        }
+        due
+    }
+
+    fn get(&self) -> Option<Arc<Collateral>> {
+        lock(&self.collateral).clone()
+    }
+}
+
+impl Collaterals {
+    /// Reads the file, if that is the source.
+    ///
+    /// # Errors
+    ///
+    /// [`CollateralFault::File`].
+    pub fn new(source: CollateralSource, client: HttpClient) -> Result<Self, CollateralFault> {
+        let this = Self {
+            source,
             client,
-            base: base.map_or_else(|| INTEL_PCS.to_owned(), BaseUrl::to_string),
-            kept: tokio::sync::Mutex::new(HashMap::new()),
+            kept: Mutex::default(),
+        };
+        if let CollateralSource::File(path) = &this.source {
+            let first = this.kind(String::new());
+            *lock(&first.collateral) = Some(Arc::new(read(path)?));
+        }
+        Ok(this)
+    }
+
+    /// Where it comes from, in a word.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.source {
+            CollateralSource::Stapled => "stapled".to_owned(),
+            CollateralSource::File(path) => format!("file {}", path.display()),
+            CollateralSource::Service(base) => base.to_string(),
         }
     }
 
-    /// The collateral for a quote's platform; `now` is unix seconds. What is kept serves on while it is valid if no other can be had.
+    /// Collateral for a TDX quote; none if the evidence is to bring it. What has ended is fetched again; if that fails, it is given all the same: the
+    /// verification then says that it has ended.
     ///
     /// # Errors
     ///
     /// [`CollateralFault`].
     pub async fn for_quote(
-        &self,
+        self: &Arc<Self>,
         quote: &[u8],
-        now: u64,
-    ) -> Result<Arc<Collateral>, CollateralFault> {
-        let requests = requests(quote, &self.base)
-            .map_err(|error| CollateralFault::Quote(error.to_string()))?;
-        let name: String = requests
-            .iter()
-            .map(|request| request.url.as_str())
-            .collect();
-        // Held while it is fetched: a platform's instances share it.
-        let mut kept = self.kept.lock().await;
-        let valid = |kept: &&Kept| kept.collateral.valid_until() > now;
-        if let Some(kept) = kept.get(&name).filter(valid)
-            && kept.fetched.saturating_add(KEPT) > now
-        {
-            return Ok(Arc::clone(&kept.collateral));
-        }
-        let mut answers = Vec::new();
-        for request in &requests {
-            match self.get(request.part, &request.url).await {
-                Ok(answer) => answers.push(answer),
-                Err(fault) => {
-                    return kept
-                        .get(&name)
-                        .filter(valid)
-                        .map(|kept| Arc::clone(&kept.collateral))
-                        .ok_or(fault);
+    ) -> Result<Option<Arc<Collateral>>, CollateralFault> {
+        let name = match &self.source {
+            CollateralSource::Stapled => return Ok(None),
+            CollateralSource::File(_) => String::new(),
+            CollateralSource::Service(base) => wanted(quote, base)?
+                .iter()
+                .map(|(_, uri)| uri.to_string())
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        let kind = self.kind(name);
+        if let Some(collateral) = kind.get() {
+            let end = collateral.valid_until();
+            if end > unix_now() {
+                let renewable = matches!(self.source, CollateralSource::Service(_));
+                if renewable && end.saturating_sub(unix_now()) < RENEW && kind.may_renew() {
+                    let (this, quote) = (Arc::clone(self), quote.to_vec());
+                    tokio::spawn(async move {
+                        let _ = this.renew(&kind, &quote, end).await;
+                    });
                 }
+                return Ok(Some(collateral));
             }
+            return match self.renew(&kind, quote, end).await {
+                Ok(renewed) => Ok(Some(renewed)),
+                Err(_) => Ok(Some(collateral)),
+            };
         }
-        let responses: Vec<Response<'_>> = answers
-            .iter()
-            .map(|answer| Response {
-                part: answer.part,
-                body: &answer.body,
-                chain: answer.chain.as_deref(),
-            })
-            .collect();
-        let collateral =
-            assemble(&responses).map_err(|error| CollateralFault::Content(error.to_string()))?;
-        let collateral = Arc::new(collateral);
-        if kept.len() >= MAX_KINDS {
-            kept.clear();
-        }
-        kept.insert(
-            name,
-            Kept {
-                collateral: Arc::clone(&collateral),
-                fetched: now,
-            },
-        );
-        Ok(collateral)
+        self.renew(&kind, quote, 0).await.map(Some)
     }
 
-    async fn get(&self, part: Part, url: &str) -> Result<Answer, CollateralFault> {
-        let fault = |why: String| CollateralFault::Fetch {
-            url: url.to_owned(),
-            why,
+    fn kind(&self, name: String) -> Arc<Kept> {
+        let mut kept = lock(&self.kept);
+        if kept.len() >= MAX_KINDS && !kept.contains_key(&name) {
+            kept.clear();
+        }
+        Arc::clone(kept.entry(name).or_default())
+    }
+
+    /// Fetches what is to take the place of collateral that ends at `end`, unless somebody else just did, or just failed.
+    async fn renew(
+        &self,
+        kind: &Kept,
+        quote: &[u8],
+        end: u64,
+    ) -> Result<Arc<Collateral>, CollateralFault> {
+        let mut last = kind.last.lock().await;
+        if let Some(collateral) = kind.get()
+            && collateral.valid_until() > end
+        {
+            return Ok(collateral);
+        }
+        if let Some((at, fault)) = &*last
+            && at.elapsed() < PAUSE
+        {
+            return Err(fault.clone());
+        }
+        let result = match &self.source {
+            CollateralSource::Service(base) => self.fetch(quote, base).await,
+            CollateralSource::File(path) => {
+                let path = path.clone();
+                tokio::task::spawn_blocking(move || read(&path))
+                    .await
+                    .unwrap_or_else(|error| Err(CollateralFault::Documents(error.to_string())))
+            }
+            CollateralSource::Stapled => {
+                Err(CollateralFault::Quote("the evidence brings it".to_owned()))
+            }
         };
+        match result {
+            Ok(collateral) => {
+                let collateral = Arc::new(collateral);
+                *lock(&kind.collateral) = Some(Arc::clone(&collateral));
+                *last = None;
+                Ok(collateral)
+            }
+            Err(fault) => {
+                *last = Some((Instant::now(), fault.clone()));
+                Err(fault)
+            }
+        }
+    }
+
+    async fn fetch(&self, quote: &[u8], base: &BaseUrl) -> Result<Collateral, CollateralFault> {
+        let mut came = Vec::new();
+        for (part, uri) in wanted(quote, base)? {
+            let (body, chain) = self
+                .document(part, uri)
+                .await
+                .map_err(|why| CollateralFault::Service { part, why })?;
+            came.push((part, body, chain));
+        }
+        let responses: Vec<Response<'_>> = came
+            .iter()
+            .map(|(part, body, chain)| Response {
+                part: *part,
+                body,
+                chain: chain.as_deref(),
+            })
+            .collect();
+        assemble(&responses).map_err(|error| CollateralFault::Documents(error.to_string()))
+    }
+
+    /// A document, and the header with its certificates.
+    async fn document(
+        &self,
+        part: Part,
+        uri: Uri,
+    ) -> Result<(bytes::Bytes, Option<String>), String> {
         let mut request = Request::new(empty());
-        *request.method_mut() = Method::GET;
-        *request.uri_mut() = url.parse().map_err(|_| fault("no address".to_owned()))?;
-        let fetched = async {
+        *request.uri_mut() = uri;
+        let exchange = async {
             let response = self
                 .client
                 .send(request)
                 .await
-                .map_err(|error| fault(error.to_string()))?;
+                .map_err(|error| error.to_string())?;
             if response.status() != StatusCode::OK {
-                return Err(fault(format!("status {}", response.status().as_u16())));
+                return Err(format!("it answered {}", response.status().as_u16()));
             }
             let chain = part
                 .chain_header()
-                .and_then(|name| response.headers().get(name))
-                .and_then(|value| value.to_str().ok())
+                .and_then(|name| response.headers().get(name)?.to_str().ok())
                 .map(str::to_owned);
             let mut body = response.into_body();
-            let body = read_all(&mut body, MAX_COLLATERAL, TIME)
+            let body = read_all(&mut body, MAX_DOCUMENT, TIME)
                 .await
-                .map_err(|error| fault(error.to_string()))?;
-            Ok(Answer { part, body, chain })
+                .map_err(|error| error.to_string())?;
+            Ok((body, chain))
         };
-        timeout(TIME, fetched)
+        timeout(TIME, exchange)
             .await
-            .unwrap_or_else(|_| Err(fault(format!("no answer within {} s", TIME.as_secs()))))
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", TIME.as_secs())))
     }
 }
 
-struct Answer {
-    part: Part,
-    body: Bytes,
-    chain: Option<String>,
+/// What a quote needs, and where it is.
+fn wanted(quote: &[u8], base: &BaseUrl) -> Result<Vec<(Part, Uri)>, CollateralFault> {
+    let bad = |why: String| CollateralFault::Quote(why);
+    requests(quote, &base.to_string())
+        .map_err(|error| bad(error.to_string()))?
+        .into_iter()
+        .map(|request| {
+            let uri = request.url.parse().map_err(|_| bad(request.url.clone()))?;
+            Ok((request.part, uri))
+        })
+        .collect()
+}
+
+/// A file of collateral. It blocks.
+fn read(path: &PathBuf) -> Result<Collateral, CollateralFault> {
+    let bad = |why: String| CollateralFault::File(path.clone(), why);
+    let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    Collateral::from_json(&bytes).map_err(|error| bad(error.to_string()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

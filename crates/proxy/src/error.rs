@@ -6,6 +6,8 @@ use sealwire_http::openai::ApiError;
 use sealwire_http::problem::{Problem, allows_fresh_attempt};
 use sealwire_http::sealed::SealedError;
 
+use crate::collateral::CollateralFault;
+
 /// The class of errors that come from the way to the instance and not from the model.
 pub(crate) const RELAY_ERROR: &str = "sealwire_relay_error";
 /// The class of errors that the sealed answer itself showed.
@@ -33,6 +35,16 @@ pub(crate) enum ProxyError {
     UnknownModel(String),
     #[error("no bundle that the relay offers is acceptable: {0}")]
     Bundle(Error),
+    #[error(
+        "no instance of {model:?} has proven itself under the policy: {why}; GET /attestation on this proxy shows every check"
+    )]
+    EvidenceRejected { model: String, why: String },
+    #[error("evidence cannot be judged: {0}")]
+    Collateral(CollateralFault),
+    #[error("no evidence within {0} s: the relay or the instance does not answer")]
+    EvidenceTime(u64),
+    #[error("the instance's evidence is still being checked; ask again in a moment")]
+    EvidenceSlow,
     #[error("the handshake failed: {0}")]
     Handshake(Error),
     #[error("the answer is not acceptable: {0}")]
@@ -89,6 +101,9 @@ impl ProxyError {
             Self::Bundle(error) | Self::Handshake(error) | Self::Receipt(error) => {
                 fixed(502, &error.code().replace('-', "_"))
             }
+            Self::EvidenceRejected { .. } => fixed(502, "evidence_rejected"),
+            Self::Collateral(_) => fixed(502, "no_collateral"),
+            Self::EvidenceTime(_) | Self::EvidenceSlow => fixed(503, "evidence_timeout"),
             Self::Sealed(SealedError::Frames(error)) => fixed(502, &error.code().replace('-', "_")),
             Self::Sealed(_) => fixed(502, "bad_message"),
             Self::Broken(_) => fixed(502, "truncated"),

@@ -1,5 +1,6 @@
 //! What applications may ask of the proxy, and the attempts behind one question.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::error::ProxyError;
 use crate::front::{
     ATTESTATION, Front, MODELS, POSTS, Question, read_question, refusal, unknown_url,
 };
+use crate::identities::Identities;
 use crate::{ProxyConfig, unix_now};
 
 /// Largest model list of a relay.
@@ -45,9 +47,14 @@ impl Handler for Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(config: ProxyConfig, provider: CryptoProvider, client: HttpClient) -> Self {
+    pub(crate) fn new(
+        config: ProxyConfig,
+        provider: CryptoProvider,
+        client: HttpClient,
+        identities: Option<Arc<Identities>>,
+    ) -> Self {
         Self {
-            bundles: Bundles::new(provider, client.clone()),
+            bundles: Bundles::new(provider, client.clone(), identities),
             front: Front::new(
                 provider.verification,
                 config.app_key.as_deref(),
@@ -197,7 +204,7 @@ impl Proxy {
                 && let Some(bytes) = &problem.bundle
             {
                 // One that is not acceptable is dropped; the next attempt asks discovery.
-                let _ = self.bundles.offer(&self.config, label, bytes);
+                self.bundles.offer(&self.config, label, key, bytes);
             }
         }
         result

@@ -10,12 +10,14 @@
 
 mod answer;
 mod attempt;
+pub mod attestation;
 mod bundles;
 pub mod chutes;
 pub mod collateral;
 mod error;
 mod front;
 mod handler;
+mod identities;
 mod tail;
 
 use std::net::SocketAddr;
@@ -24,9 +26,42 @@ use std::time::Duration;
 
 use sealwire::client::EarlyData;
 use sealwire::{CryptoProvider, IdentityTrust, Suite};
+use sealwire_attest::Verifier;
 use sealwire_http::inner::PaddingWish;
 pub use sealwire_http::net::Server;
 use sealwire_http::net::{BaseUrl, HttpClient, ServerLimits};
+
+use crate::collateral::{CollateralFault, CollateralSource, Collaterals};
+
+/// Which instances are trusted.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Those of these identities.
+    Identities(IdentityTrust),
+    /// Those that prove themselves.
+    Evidence(EvidenceTrust),
+}
+
+impl From<IdentityTrust> for Trust {
+    fn from(trust: IdentityTrust) -> Self {
+        Self::Identities(trust)
+    }
+}
+
+/// What instances must prove.
+#[derive(Debug, Clone)]
+pub struct EvidenceTrust {
+    /// The policy, and how to verify by it.
+    pub verifier: Arc<Verifier>,
+    /// Where collateral for TDX quotes comes from.
+    pub collateral: CollateralSource,
+}
+
+impl From<EvidenceTrust> for Trust {
+    fn from(trust: EvidenceTrust) -> Self {
+        Self::Evidence(trust)
+    }
+}
 
 /// Settings of a proxy.
 #[derive(Debug, Clone)]
@@ -40,7 +75,7 @@ pub struct ProxyConfig {
     /// The relay.
     pub relay: BaseUrl,
     /// Which instances are trusted.
-    pub trust: IdentityTrust,
+    pub trust: Trust,
     /// The key that the relay asks for.
     pub relay_key: Option<String>,
     /// Hands the application's own key to the relay if there is no `relay_key`. The relay is not trusted: give it no key that is worth something elsewhere.
@@ -92,13 +127,13 @@ impl Default for ProxyLimits {
 impl ProxyConfig {
     /// Defaults for this relay and trust, on loopback with a port of the system's choice.
     #[must_use]
-    pub fn new(relay: BaseUrl, trust: IdentityTrust) -> Self {
+    pub fn new(relay: BaseUrl, trust: impl Into<Trust>) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             allow_remote: false,
             app_key: None,
             relay,
-            trust,
+            trust: trust.into(),
             relay_key: None,
             forward_key: false,
             early_data: EarlyData::Allow,
@@ -123,6 +158,9 @@ pub enum StartError {
     /// The address is not loopback and no key is asked for.
     #[error("{0} is not a loopback address: with --allow-remote an --app-key is needed too")]
     NoAppKey(SocketAddr),
+    /// Collateral cannot be read.
+    #[error(transparent)]
+    Collateral(#[from] CollateralFault),
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -140,7 +178,20 @@ pub async fn start(
 ) -> Result<Server, StartError> {
     let listen = config.listen;
     check_listen(listen, config.allow_remote, config.app_key.is_some())?;
-    let handler = Arc::new(handler::Proxy::new(config, provider, client));
+    let identities = match &config.trust {
+        Trust::Identities(_) => None,
+        Trust::Evidence(trust) => {
+            let collaterals = Collaterals::new(trust.collateral.clone(), client.clone())?;
+            Some(Arc::new(identities::Identities::new(
+                Arc::clone(&trust.verifier),
+                Arc::new(collaterals),
+                provider,
+                client.clone(),
+                config.relay.clone(),
+            )))
+        }
+    };
+    let handler = Arc::new(handler::Proxy::new(config, provider, client, identities));
     Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))

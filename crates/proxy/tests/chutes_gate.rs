@@ -15,8 +15,9 @@ use sealwire::rustcrypto;
 use sealwire_attest::Verifier;
 use sealwire_attest::testing::{CollateralOptions, GpuRig, QuoteOptions, TdxRig, policy, spki};
 use sealwire_http::net::{Body, Handler, Incoming, Server, ServerLimits};
+use sealwire_proxy::EvidenceTrust;
 use sealwire_proxy::chutes::{Asked, Candidate, EvidenceGate, Gate, GateError, Outcome, Verdict};
-use sealwire_proxy::collateral::CollateralStore;
+use sealwire_proxy::collateral::CollateralSource;
 use serde_json::{Value, json};
 
 fn now() -> u64 {
@@ -161,9 +162,12 @@ impl Rig {
             client(),
             base.clone(),
             rustcrypto::provider(),
-            Verifier::new(policy(&listed).expect("a policy")),
-            CollateralStore::new(client(), Some(&base)),
-        );
+            EvidenceTrust {
+                verifier: Arc::new(Verifier::new(policy(&listed).expect("a policy"))),
+                collateral: CollateralSource::Service(base.clone()),
+            },
+        )
+        .expect("no file to read");
         Self {
             platform,
             gate,
@@ -330,7 +334,7 @@ async fn without_collateral_no_quote_passes() {
     assert!(reasons.contains(&"collateral-unavailable"), "{reasons:?}");
     let verdicts = rig.judge(1).await.expect("judged");
     let source = &verdicts[0].findings[0];
-    assert!(source.got.contains("status 503"), "{source:?}");
+    assert!(source.got.contains("503"), "{source:?}");
 }
 
 #[tokio::test]

@@ -9,13 +9,19 @@ use http::header::{
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Response, StatusCode};
-use sealwire_http::carriage::{BUNDLES_PATH, HEALTH_PATH, REQUESTS_PATH};
+use sealwire_http::carriage::{BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, REQUESTS_PATH};
 use sealwire_http::net::{Body, empty};
 
 use crate::handler::MODELS_PATH;
 
 /// What a page may use. What was metered is none of its business.
-const RESOURCES: [&str; 4] = [REQUESTS_PATH, BUNDLES_PATH, MODELS_PATH, HEALTH_PATH];
+const RESOURCES: [&str; 5] = [
+    REQUESTS_PATH,
+    BUNDLES_PATH,
+    EVIDENCE_PATH,
+    MODELS_PATH,
+    HEALTH_PATH,
+];
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const FIELDS: HeaderValue =
     HeaderValue::from_static("content-type, sealwire-context, cache-control, authorization");

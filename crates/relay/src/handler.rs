@@ -11,8 +11,9 @@ use sealwire::rustcrypto::verification;
 use sealwire::{Context, RelayCode};
 use sealwire_http::access::Access;
 use sealwire_http::carriage::{
-    BUNDLES_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH, RESPONSE_MEDIA_TYPE, USAGE_PATH,
-    check_media_type, context_bytes, request_headers, response_headers, to_base64url,
+    BUNDLES_PATH, EVIDENCE_PATH, HEALTH_PATH, REQUEST_MEDIA_TYPE, REQUESTS_PATH,
+    RESPONSE_MEDIA_TYPE, USAGE_PATH, check_media_type, context_bytes, request_headers,
+    response_headers, to_base64url,
 };
 use sealwire_http::discovery::{BundleQuery, bundles_to_json};
 use sealwire_http::net::{
@@ -26,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::chutes::{self, Chutes};
+use crate::evidence::Evidence;
 use crate::forward;
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
@@ -46,6 +48,7 @@ pub(crate) struct Handler {
     ledger: Arc<Ledger>,
     client: HttpClient,
     streams: Arc<Semaphore>,
+    evidence: Evidence,
     native: bool,
     chutes: Option<Chutes>,
 }
@@ -98,6 +101,9 @@ impl Handler {
             (&Method::GET, BUNDLES_PATH) if self.native => {
                 self.bundles(request.uri().query().unwrap_or("")).await
             }
+            (&Method::GET, EVIDENCE_PATH) if self.native => {
+                self.evidence(request.uri().query().unwrap_or("")).await
+            }
             (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
                 let list = match &self.chutes {
@@ -145,6 +151,7 @@ impl Handler {
         });
         Self {
             access: Access::new(verification(), config.api_keys.iter().map(String::as_str)),
+            evidence: Evidence::new(client.clone()),
             native: config.profiles.contains(&Profile::Native),
             chutes,
             streams,
@@ -171,6 +178,16 @@ impl Handler {
                 problem_with_status(&unknown, StatusCode::NOT_FOUND)
             }
             Err(error) => problem(&error),
+        }
+    }
+
+    async fn evidence(&self, query: &str) -> Response<Body> {
+        match self.evidence.fetch(&self.registry, query).await {
+            Ok(answer) => answer,
+            Err(unknown) if unknown.code == RelayCode::KeyUnknown => {
+                problem_with_status(&unknown, StatusCode::NOT_FOUND)
+            }
+            Err(refusal) => problem(&refusal),
         }
     }
 

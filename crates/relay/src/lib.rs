@@ -16,6 +16,7 @@
 pub mod args;
 mod chutes;
 mod cors;
+mod evidence;
 mod forward;
 mod handler;
 mod ledger;

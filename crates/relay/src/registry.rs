@@ -196,6 +196,33 @@ impl Registry {
         lock(&self.routes).by_id.get(bundle_id).cloned()
     }
 
+    /// Which instance has an identity: `gone` if it is away now, or if it may be one that has not been reached yet.
+    pub(crate) fn by_identity(&self, identity: &[u8; 32]) -> Result<usize, Problem> {
+        let mut all_seen = true;
+        for (index, instance) in self.instances.iter().enumerate() {
+            let view = lock(&instance.view);
+            all_seen &= view.seen;
+            if view.identity.as_ref() == Some(identity) {
+                return if view.up {
+                    Ok(index)
+                } else {
+                    Err(Problem::new(
+                        RelayCode::Gone,
+                        "the instance of this identity is not reachable now",
+                    ))
+                };
+            }
+        }
+        Err(if all_seen {
+            Problem::new(RelayCode::KeyUnknown, "no instance has this identity")
+        } else {
+            Problem::new(
+                RelayCode::Gone,
+                "not all instances of this relay have been reached yet",
+            )
+        })
+    }
+
     pub(crate) fn url(&self, index: usize) -> Option<&BaseUrl> {
         self.instances.get(index).map(|instance| &instance.url)
     }

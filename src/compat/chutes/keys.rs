@@ -110,6 +110,15 @@ impl KeyRing {
         Ok(public_base64)
     }
 
+    #[cfg(feature = "conformance")]
+    pub(super) fn hold(&mut self, key: Arc<RequestKey>) {
+        self.keys.push(Held {
+            key,
+            made: 0,
+            accepted: BTreeSet::new(),
+        });
+    }
+
     /// The keys that a request may be for, the youngest first. A request does not name its key, so each is tried.
     pub fn candidates(&mut self, now: u64) -> Vec<Arc<RequestKey>> {
         self.erase_expired(now);

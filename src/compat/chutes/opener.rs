@@ -68,7 +68,8 @@ pub struct StreamOpener {
     /// Bytes of the buffer that are done with, and where the search for a line's end goes on.
     start: usize,
     scanned: usize,
-    total: u64,
+    /// Bytes of the lines that were read.
+    read: u64,
     chunks: usize,
     order: Order,
     counter: Counter,
@@ -101,7 +102,7 @@ impl StreamOpener {
             buffer: Vec::new(),
             start: 0,
             scanned: 0,
-            total: 0,
+            read: 0,
             chunks: 0,
             order: Order::Unknown,
             counter: Counter::new(limits.every_token),
@@ -112,9 +113,6 @@ impl StreamOpener {
 
     /// Adds what arrived.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.total = self
-            .total
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.scanned = self.scanned.saturating_sub(self.start);
@@ -157,9 +155,6 @@ impl StreamOpener {
     }
 
     fn advance(&mut self) -> Result<Option<Event>, ChutesError> {
-        if self.total > self.limits.bytes {
-            return Err(EventFault::TooMany.into());
-        }
         while let Some(line) = self.line()? {
             if line.is_empty() || line.starts_with(b":") {
                 continue;
@@ -171,23 +166,29 @@ impl StreamOpener {
         Ok(None)
     }
 
-    /// The next whole line, without its end.
+    /// The next whole line, without its end. Bounds are asked of each line and of what there is of the next, so that they hold wherever pieces end.
     fn line(&mut self) -> Result<Option<Vec<u8>>, ChutesError> {
         let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-        let Some(at) = fresh.iter().position(|byte| *byte == b'\n') else {
-            self.scanned = self.buffer.len();
-            if self.buffer.len().saturating_sub(self.start) > self.limits.line {
-                return Err(EventFault::TooLong.into());
-            }
-            return Ok(None);
-        };
-        let end = self.scanned.saturating_add(at);
+        let found = fresh.iter().position(|byte| *byte == b'\n');
+        let end = found.map_or(self.buffer.len(), |at| self.scanned.saturating_add(at));
         let line = self.buffer.get(self.start..end).unwrap_or_default();
+        let long = line.len().saturating_add(usize::from(found.is_some()));
+        let read = self
+            .read
+            .saturating_add(u64::try_from(long).unwrap_or(u64::MAX));
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > self.limits.line {
             return Err(EventFault::TooLong.into());
         }
+        if read > self.limits.bytes {
+            return Err(EventFault::TooMany.into());
+        }
+        if found.is_none() {
+            self.scanned = end;
+            return Ok(None);
+        }
         let line = line.to_vec();
+        self.read = read;
         self.start = end.saturating_add(1);
         self.scanned = self.start;
         Ok(Some(line))
@@ -336,9 +337,11 @@ impl Order {
 fn head(line: &str) -> Option<Head> {
     let (status, content_type) = line
         .strip_prefix(HEAD_LINE)?
-        .trim_ascii_end()
+        .strip_suffix('\n')?
         .split_once(' ')?;
-    Head::new(status.parse().ok()?, content_type)
+    let digits = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    let status = status.parse().ok().filter(|_| digits)?;
+    Head::new(status, content_type.trim_end_matches(' '))
 }
 
 /// A relay's own words: a string, or the `message` or `detail` of an object, or nothing.

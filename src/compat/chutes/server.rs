@@ -25,6 +25,8 @@ pub struct Unadmitted {
 pub struct Request {
     /// The application's body, without the protocol's own member.
     pub body: Vec<u8>,
+    /// The client is of this library: its request carries data of section 6.
+    pub extended: bool,
     /// Answers it.
     pub responder: Responder,
 }
@@ -62,30 +64,31 @@ pub fn open_request(
         return Err(ChutesError::PathMismatch);
     }
     let object = json::Object::parse(&unpacked.plain)?;
-    let client_key = object
-        .get(RESPONSE_KEY)
-        .and_then(json::string)
-        .and_then(|text| STANDARD.decode(text).ok())
-        .filter(|key| key.len() == Suite::MlKem768.public_key_len())
-        .filter(|key| kem(provider).is_ok_and(|kem| kem.check_public_key(key).is_ok()))
-        .ok_or(ChutesError::ResponseKey)?;
+    let client_key = object.get(RESPONSE_KEY).and_then(json::string);
+    let responder = Responder::new(codec, client_key.as_deref())?;
     Ok(Unadmitted {
         key,
         id: provider.verification.hash.sha256(&[parts.ciphertext]),
         request: Request {
             body: object.without(RESPONSE_KEY),
-            responder: Responder {
-                codec: *codec,
-                client_key,
-            },
+            extended: codec.extensions && unpacked.extra.is_some(),
+            responder,
         },
     })
 }
 
 impl Unadmitted {
+    /// The request, accepted as often as it comes: what a deployed instance does. For tests and demonstrations.
     #[cfg(feature = "conformance")]
-    pub(super) fn into_request(self) -> Request {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn forget_replays(self) -> Request {
         self.request
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(super) fn is_under(&self, key: &Arc<RequestKey>) -> bool {
+        Arc::ptr_eq(&self.key, key)
     }
 
     /// Accepts the request, once.
@@ -105,6 +108,24 @@ pub struct Responder {
 }
 
 impl Responder {
+    /// For the client's key in base64, if it sent one.
+    pub(super) fn new(codec: &Codec, client_key: Option<&str>) -> Result<Self, ChutesError> {
+        let client_key = client_key
+            .and_then(|text| STANDARD.decode(text).ok())
+            .filter(|key| key.len() == Suite::MlKem768.public_key_len())
+            .filter(|key| kem(&codec.provider).is_ok_and(|kem| kem.check_public_key(key).is_ok()))
+            .ok_or(ChutesError::ResponseKey)?;
+        Ok(Self {
+            codec: *codec,
+            client_key,
+        })
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(super) fn client_key(&self) -> &[u8] {
+        &self.client_key
+    }
+
     /// A whole answer (section 4).
     ///
     /// # Errors

@@ -5,11 +5,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::client::{AwaitResponse, InstanceKey};
 use super::error::ChutesError;
-use super::keys::RequestKey;
+use super::keys::{KeyRing, KeyRingConfig, RequestKey};
 use super::schedule::{Label, derive, seal_blob};
-use super::server::{Request, Unadmitted, open_request};
+use super::server::{Request, Responder, Unadmitted, open_request};
 use super::{Codec, gzip};
 use crate::crypto::{CryptoProvider, DecapsulationKey, Secret};
 
@@ -56,13 +59,68 @@ pub fn open(
     path: &str,
     limit: usize,
 ) -> Result<Request, ChutesError> {
-    open_request(codec, candidates, blob, path, limit).map(Unadmitted::into_request)
+    open_request(codec, candidates, blob, path, limit).map(Unadmitted::forget_replays)
 }
 
 /// A request key that was made elsewhere.
 #[must_use]
 pub fn request_key(public_base64: &str, secret: Box<dyn DecapsulationKey>) -> Arc<RequestKey> {
     Arc::new(RequestKey::new(String::from(public_base64), secret))
+}
+
+/// A key ring that holds these keys, the youngest first.
+///
+/// # Errors
+/// As [`KeyRing::new`].
+pub fn key_ring(
+    provider: &CryptoProvider,
+    keys: &[Arc<RequestKey>],
+) -> Result<KeyRing, ChutesError> {
+    let mut ring = KeyRing::new(provider, KeyRingConfig::default())?;
+    for key in keys.iter().rev() {
+        ring.hold(Arc::clone(key));
+    }
+    Ok(ring)
+}
+
+/// Answers to this client's key.
+///
+/// # Errors
+/// [`ChutesError::ResponseKey`].
+pub fn responder(codec: &Codec, client_key: &str) -> Result<Responder, ChutesError> {
+    Responder::new(codec, Some(client_key))
+}
+
+/// The encapsulation key itself.
+#[must_use]
+pub fn key_bytes(key: &InstanceKey) -> &[u8] {
+    key.bytes()
+}
+
+/// An encapsulation key as discovery has it.
+#[must_use]
+pub fn to_base64(public_key: &[u8]) -> String {
+    STANDARD.encode(public_key)
+}
+
+/// Which of these keys opened a request.
+#[must_use]
+pub fn opened_under(request: &Unadmitted, keys: &[Arc<RequestKey>]) -> Option<usize> {
+    keys.iter().position(|key| request.is_under(key))
+}
+
+/// The client's key that a request brought.
+#[must_use]
+pub fn client_key(responder: &Responder) -> &[u8] {
+    responder.client_key()
+}
+
+/// Content of a gzip stream, and our subfield.
+///
+/// # Errors
+/// As [`gunzip`](super::gunzip).
+pub fn unpack(packed: &[u8], limit: usize) -> Result<(Vec<u8>, Option<&[u8]>), ChutesError> {
+    gzip::unpack(packed, limit).map(|unpacked| (unpacked.plain, unpacked.extra))
 }
 
 /// A client's key for one answer that was made elsewhere.

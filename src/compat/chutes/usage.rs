@@ -74,6 +74,8 @@ struct Choice {
 pub(super) struct Counter {
     every_token: bool,
     seen: BTreeMap<u64, u64>,
+    /// The last count of all choices.
+    all: u64,
 }
 
 impl Counter {
@@ -82,6 +84,7 @@ impl Counter {
         Self {
             every_token,
             seen: BTreeMap::new(),
+            all: 0,
         }
     }
 
@@ -111,15 +114,14 @@ impl Counter {
     }
 
     /// The event without choices counts all of them.
-    fn total(&self, count: u64) -> Result<(), ChutesError> {
-        let all = self
-            .seen
-            .values()
-            .fold(0_u64, |sum, each| sum.saturating_add(*each));
-        let most = self.seen.values().max().copied().unwrap_or(0);
-        if count < most || (self.every_token && count != all) {
+    fn total(&mut self, count: u64) -> Result<(), ChutesError> {
+        let counts = self.seen.values().copied();
+        let sum = counts.clone().fold(0, u64::saturating_add);
+        let least = counts.fold(self.all, u64::max);
+        if count < least || (self.every_token && count != sum) {
             return Err(ChutesError::Counter);
         }
+        self.all = count;
         Ok(())
     }
 }

@@ -39,6 +39,8 @@ def needs(case):
         out.append("suite-2")
     if case["kind"] in ("handshake", "stream", "carriage"):
         out += ["kem-coins", *([given["role"]] if "role" in given else ["client", "instance"])]
+    if case["kind"].startswith("chutes-"):
+        return ["chutes-v1"] + (["kem-coins"] if case["kind"] not in ("chutes-key", "chutes-gunzip") else [])
     return [] if case["kind"] == "schedule" else out
 
 

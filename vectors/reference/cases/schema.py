@@ -13,8 +13,11 @@ bad-flags key-unknown suite-mismatch confirm-failed bad-client-key replayed busy
 bad-frame-length decrypt bad-inner-type bad-content-length bad-padding unexpected-frame key-update-flood empty-flood
 pad-budget too-large bad-error trailing-data exhausted truncated early-response bad-receipt receipt-signature
 receipt-mismatch receipt-order gone auth quota refused internal sealed-400 sealed-404 sealed-405 sealed-413 sealed-431
-bad-message""".split()
-CAPABILITIES = ["suite-2", "kem-coins", "client", "instance"]
+bad-message instance-key response-key not-an-object reserved-member bad-path too-short path-mismatch gzip-header gzip-data gzip-checksum
+gzip-truncated gzip-trailing event-not-text event-not-data event-not-json event-members event-init event-second-init
+event-before-init event-chunk event-nonce-repeated event-plaintext-done event-after-done event-usage event-too-long
+event-too-many relay-failed counter sequence""".split()
+CAPABILITIES = ["suite-2", "kem-coins", "client", "instance", "chutes-v1"]
 
 
 def define(name, value):
@@ -83,6 +86,7 @@ POLICY_OF_CLIENT = obj({"suites": arr(number(0, 65535)), "label": HEX, "single_u
 SUITE = {"enum": [1, 2]}
 EXPORT = {"label": HEX, "context": HEX, "length": number(1, 8160)}
 SIZES = arr(number(0, 2**31))
+MEMBERS = define("members", arr(arr(STR, minItems=2, maxItems=2)))
 PLAYED = {"bundle": HEX, "context": HEX}
 
 
@@ -141,6 +145,23 @@ def kinds():
                     "content": HEX})),
         "inner-response": (obj({"content": HEX, "request_sent": BOOL}), EMPTY,
                            result({"status": number(200, 599), "fields": FIELDS, "content": HEX})),
+        "chutes-key": (obj({"key": STR}), EMPTY, result({"key_sha256": hexn(32)})),
+        "chutes-gunzip": (obj({"packed": HEX, "limit": INT}), EMPTY, result({"length": INT, "sha256": hexn(32), "subfield": either(HEX, NULL)})),
+        "chutes-request-open": (
+            obj({"held": arr(either(hexn(64), hexn(2400)), minItems=1), "blob": HEX, "path": STR, "limit": INT}, {"before": arr(HEX)}), EMPTY,
+            result({"key": INT, "members": MEMBERS, "response_key_sha256": hexn(32)})),
+        "chutes-request-seal": (obj({"held": hexn(64), "body": STR, "path": either(STR, NULL)}), EMPTY, result({"members": MEMBERS})),
+        "chutes-response-open": (
+            obj({"seed": hexn(64), "blob": HEX, "limit": INT}), EMPTY,
+            result({"status": either(INT, NULL), "media_type": either(STR, NULL), "body": HEX})),
+        "chutes-stream-open": (
+            obj({"seed": hexn(64), "wire": STR, "max_line": INT, "max_chunks": INT, "max_bytes": INT},
+                {"every_token": BOOL, "chunks": SIZES}), EMPTY,
+            either(obj({"head": either(obj({"status": INT, "media_type": STR}), NULL),
+                        "usage": arr(obj({k: INT for k in ("prompt", "completion", "cached")})), "content": STR}),
+                   obj({"error": CODE, **COUNT}, {"relay": STR}))),
+        "chutes-stream-seal": (
+            obj({"response_key": STR, "status": INT, "media_type": STR, "lines": arr(STR)}), EMPTY, result({"wire": STR})),
     }
 
 
@@ -158,7 +179,7 @@ def schema():
         define("in-" + kind, given), define("mid-" + kind, mid), define("expect-" + kind, expect)
     case = obj({
         "id": {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"}, "kind": {"enum": list(table)},
-        "spec": {"type": "string", "pattern": "^H?[1-9][0-9]*(\\.[1-9][0-9]*)?$"}, "comment": {"type": "string", "minLength": 1},
+        "spec": {"type": "string", "pattern": "^[CH]?[1-9][0-9]*(\\.[1-9][0-9]*)?$"}, "comment": {"type": "string", "minLength": 1},
         "flags": {**arr({"$ref": "#/$defs/flag"}), "uniqueItems": True},
         "params": obj({}, {**params, "busy": BOOL}), "coins": obj({}, coins),
         "in": {"type": "object"}, "mid": {"type": "object"}, "expect": {"type": "object"}},
@@ -167,7 +188,7 @@ def schema():
                       "then": {"properties": {part: {"$ref": f"#/$defs/{part}-{k}"} for part in ("in", "mid", "expect")}}} for k in table]
     case["allOf"].append({"if": {"properties": {"expect": {"required": ["error"]}}},
                           "then": {"properties": {"flags": {"minItems": 1, "maxItems": 1}, "expect": {"required": list(COUNT)}}}})
-    files = obj({"version": {"const": 1}, "suite_files": arr({"type": "string", "pattern": "^[a-z-]+\\.json$"}),
+    files = obj({"version": {"const": 1}, "suite_files": arr({"type": "string", "pattern": "^[a-z0-9-]+\\.json$"}),
                  "cases": {**arr({"$ref": "#/$defs/case"}), "minItems": 1}})
     digests = {str(n): hexn(32) for n in (100, 1000, 10000, 100000)}
     accumulated = obj({"version": {"const": 1}, "spec": STR, "seed": STR,

@@ -8,6 +8,7 @@ from . import bundle as bdl
 from . import context as ctx
 from . import padding, receipt, schedule
 from .carriage import ClientPeer, InstancePeer
+from .chutes import kinds as chutes
 from .handshake import Client, Instance
 from .http import discovery, inner, outer
 from .opening import Opener
@@ -335,7 +336,7 @@ def run_inner_response(case):
     return {}, {"status": r.status, "fields": text_fields(r.fields), "content": r.content.hex()}
 
 
-KINDS = {name[4:].replace("_", "-"): f for name, f in list(globals().items()) if name.startswith("run_")}
+KINDS = {name[4:].replace("_", "-"): f for name, f in list(globals().items()) if name.startswith("run_")} | chutes.KINDS
 NOTHING = {"released": 0, "released_sha256": hashlib.sha256(b"").hexdigest()}
 
 

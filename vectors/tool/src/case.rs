@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The files of `vectors/v1`, as they were when this crate was built.
-const EMBEDDED: [(&str, &str); 14] = [
+/// The files of `vectors/v1` and `vectors/chutes/v1.json`, as they were when this crate was built.
+const EMBEDDED: [(&str, &str); 15] = [
     ("bundle", include_str!("../../v1/bundle.json")),
     ("context", include_str!("../../v1/context.json")),
     ("schedule", include_str!("../../v1/schedule.json")),
@@ -22,6 +22,7 @@ const EMBEDDED: [(&str, &str); 14] = [
     ("carriage", include_str!("../../v1/carriage.json")),
     ("http", include_str!("../../v1/http.json")),
     ("accumulated", include_str!("../../v1/accumulated.json")),
+    ("chutes", include_str!("../../chutes/v1.json")),
 ];
 
 /// `vectors/schema.json`.
@@ -34,7 +35,7 @@ pub struct Case {
     pub id: String,
     /// Which function.
     pub kind: String,
-    /// The section that decides, such as `6.3` or `H7.1`.
+    /// The section that decides, such as `6.3`, `H7.1` or `C5.1`.
     pub spec: String,
     /// What it shows.
     pub comment: String,
@@ -150,10 +151,27 @@ impl Suite {
         paths.sort();
         let mut suite = Self::default();
         for path in paths {
-            let text = fs::read_to_string(&path).map_err(|error| read(&path, error))?;
-            suite.add(&path.display().to_string(), &text)?;
+            suite.read(&path)?;
         }
         suite.finished()
+    }
+
+    /// One file.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn from_file(path: &Path) -> Result<Self, LoadError> {
+        let mut suite = Self::default();
+        suite.read(path)?;
+        suite.finished()
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), LoadError> {
+        let text = fs::read_to_string(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.add(&path.display().to_string(), &text)
     }
 
     fn add(&mut self, file: &str, text: &str) -> Result<(), LoadError> {

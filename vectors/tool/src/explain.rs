@@ -8,6 +8,7 @@ use crate::case::{Case, SCHEMA};
 
 const PROTOCOL: &str = include_str!("../../../spec/protocol.md");
 const HTTP: &str = include_str!("../../../spec/http.md");
+const CHUTES: &str = include_str!("../../../spec/compat-chutes.md");
 
 /// Hex longer than this is cut in explanations; `list --json` and the files have it whole.
 const HEX_SHOWN: usize = 96;
@@ -36,6 +37,13 @@ pub fn kind_in_words(kind: &str) -> &'static str {
         "discovery-answer" => "Read the JSON of a discovery answer.",
         "inner-request" => "Judge a sealed request's message, as an instance.",
         "inner-response" => "Judge a sealed answer's message, as a client.",
+        "chutes-key" => "Read an instance's key from discovery.",
+        "chutes-gunzip" => "Unpack gzip within a bound.",
+        "chutes-request-open" => "Open and accept a request, as an instance.",
+        "chutes-request-seal" => "Seal a request as a client, and open it again.",
+        "chutes-response-open" => "Open a response that is not streamed, as a client.",
+        "chutes-stream-open" => "Read a streamed response and its end, as a client.",
+        "chutes-stream-seal" => "Seal a streamed response, as an instance.",
         _ => "A kind that this program does not know.",
     }
 }
@@ -146,11 +154,14 @@ fn compact(value: &Value) -> String {
     }
 }
 
-/// File and text of a section such as `6.3` or `H7.1`, its subsections not included.
+/// File and text of a section such as `6.3`, `H7.1` or `C5.1`, its subsections not included.
 fn section(reference: &str) -> Option<(&'static str, String)> {
-    let (file, source, number) = match reference.strip_prefix('H') {
-        Some(number) => ("spec/http.md", HTTP, number),
-        None => ("spec/protocol.md", PROTOCOL, reference),
+    let (file, source, number) = if let Some(number) = reference.strip_prefix('H') {
+        ("spec/http.md", HTTP, number)
+    } else if let Some(number) = reference.strip_prefix('C') {
+        ("spec/compat-chutes.md", CHUTES, number)
+    } else {
+        ("spec/protocol.md", PROTOCOL, reference)
     };
     let is_start = |line: &str| {
         let title = line.trim_start_matches('#');
@@ -187,6 +198,9 @@ mod tests {
         let (file, text) = section("H7.1").expect("there is one");
         assert_eq!(file, "spec/http.md");
         assert!(text.contains("sealwire-time"));
+        let (file, text) = section("C6.3").expect("there is one");
+        assert_eq!(file, "spec/compat-chutes.md");
+        assert!(text.contains("[X-15]"));
         assert!(section("99").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Conformance: the cases of `vectors/v1` (embedded here, or from a folder), run against the library itself or against any program that
+//! Conformance: the cases of `vectors/v1` and `vectors/chutes` (embedded here, or from a folder), run against the library itself or against any program that
 //! speaks the adapter protocol of `spec/conformance.md` section 3.
 //!
 //! ```text

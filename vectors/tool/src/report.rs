@@ -140,7 +140,7 @@ impl<'a> Report<'a> {
         }
         let _ = writeln!(
             text,
-            "{:<18}{:>7}{:>10}{:>8}{:>8}{:>9}",
+            "{:<21}{:>7}{:>10}{:>8}{:>8}{:>9}",
             "kind", "cases", "negative", "passed", "failed", "skipped"
         );
         let total = ("all", self.counts());
@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
             } = counts;
             let _ = writeln!(
                 text,
-                "{kind:<18}{cases:>7}{negative:>10}{passed:>8}{failed:>8}{skipped:>9}"
+                "{kind:<21}{cases:>7}{negative:>10}{passed:>8}{failed:>8}{skipped:>9}"
             );
         }
         for (capability, count) in self.skips() {

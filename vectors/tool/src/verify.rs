@@ -30,16 +30,23 @@ pub struct Checked<'a> {
 /// SHA-256 of nothing.
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+/// Whether a capability is a protocol beside sealwire/1, which an implementation need not have.
+#[must_use]
+pub fn is_profile(capability: &str) -> bool {
+    capability == "chutes-v1"
+}
+
 /// Runs a case, unless the implementation lacks its kind or a capability.
 pub fn check<'a>(implementation: &mut dyn Implementation, case: &'a Case) -> Checked<'a> {
     let about = implementation.about();
-    let missing = if about.kinds.contains(&case.kind) {
-        case.needs
-            .iter()
-            .find(|need| !about.capabilities.contains(need))
-            .cloned()
-    } else {
-        Some(format!("kind {}", case.kind))
+    let needed = case
+        .needs
+        .iter()
+        .find(|need| !about.capabilities.contains(need));
+    let missing = match needed {
+        Some(profile) if is_profile(profile) => Some(profile.clone()),
+        _ if !about.kinds.contains(&case.kind) => Some(format!("kind {}", case.kind)),
+        needed => needed.cloned(),
     };
     let verdict = match missing {
         Some(capability) => Verdict::Skipped(capability),

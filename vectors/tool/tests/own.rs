@@ -20,8 +20,8 @@ fn providers() -> Vec<Own> {
     ]
 }
 
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../v1")
+fn vectors() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 #[test]
@@ -58,10 +58,10 @@ fn a_provider_with_coins_skips_nothing_and_reaches_the_first_milestone() {
 
 #[test]
 fn embedded_files_are_those_of_the_folder() {
-    let (embedded, folder) = (
-        Suite::embedded().unwrap(),
-        Suite::from_dir(&folder()).unwrap(),
-    );
+    let embedded = Suite::embedded().unwrap();
+    let mut folder = Suite::from_dir(&vectors().join("v1")).unwrap();
+    let chutes = Suite::from_file(&vectors().join("chutes/v1.json")).unwrap();
+    folder.cases.extend(chutes.cases);
     let ids = |suite: &Suite| -> BTreeMap<String, Value> {
         let cases = suite.cases.iter();
         cases

@@ -81,8 +81,6 @@ pub struct EvidenceConfig {
     pub gpu: Option<Arc<dyn GpuProvider>>,
     /// A file with collateral that goes out with the evidence, read again from time to time.
     pub collateral: Option<PathBuf>,
-    /// The profiles that the instance speaks, as the statement names them.
-    pub profiles: Vec<String>,
     /// The certificate, DER, that chutes-v1 evidence is bound to.
     pub certificate: Option<Vec<u8>>,
     /// Bounds.
@@ -124,7 +122,6 @@ impl EvidenceConfig {
             quotes,
             gpu: None,
             collateral: None,
-            profiles: vec!["sealwire/1".to_owned()],
             certificate: None,
             limits: EvidenceLimits::default(),
         }

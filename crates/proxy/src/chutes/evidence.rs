@@ -6,8 +6,7 @@ use http::StatusCode;
 use sealwire::CryptoProvider;
 use sealwire_attest::evidence::{ChutesEvidence, MAX_DOCUMENT};
 use sealwire_attest::{
-    Binding, Collateral, Evidence, Freshness, GpuRequirement, Hints, Outcome as Judged, Report,
-    Verifier,
+    Binding, Collateral, Evidence, Freshness, GpuRequirement, Hints, Report, TeeKind, Verifier,
 };
 use sealwire_http::net::{BaseUrl, HttpClient};
 use serde_json::{Value, json};
@@ -15,8 +14,8 @@ use serde_json::{Value, json};
 use super::api::{fetch, refused};
 use super::error::Fault;
 use super::gate::{Asked, Candidate, Finding, Gate, GateError, Judging, Outcome, Verdict};
-use crate::collateral::CollateralStore;
-use crate::unix_now;
+use crate::collateral::{CollateralFault, Collaterals};
+use crate::{EvidenceTrust, unix_now};
 
 const RELAY: &str = "the relay";
 
@@ -26,26 +25,29 @@ pub struct EvidenceGate {
     e2e_base: BaseUrl,
     provider: CryptoProvider,
     verifier: Arc<Verifier>,
-    collateral: CollateralStore,
+    collaterals: Arc<Collaterals>,
 }
 
 impl EvidenceGate {
-    /// A gate that asks the relay at `e2e_base` for evidence, and `collateral` for what is needed beside it.
-    #[must_use]
+    /// A gate that asks the relay at `e2e_base` for evidence, and judges it as `trust` says.
+    ///
+    /// # Errors
+    ///
+    /// [`CollateralFault::File`].
     pub fn new(
         client: HttpClient,
         e2e_base: BaseUrl,
         provider: CryptoProvider,
-        verifier: Verifier,
-        collateral: CollateralStore,
-    ) -> Self {
-        Self {
+        trust: EvidenceTrust,
+    ) -> Result<Self, CollateralFault> {
+        let collaterals = Collaterals::new(trust.collateral, client.clone())?;
+        Ok(Self {
             client,
             e2e_base,
             provider,
-            verifier: Arc::new(verifier),
-            collateral,
-        }
+            verifier: trust.verifier,
+            collaterals: Arc::new(collaterals),
+        })
     }
 
     async fn judge_all(&self, asked: Asked<'_>) -> Result<Vec<Verdict>, GateError> {
@@ -111,7 +113,10 @@ impl EvidenceGate {
         sent: u64,
         keys: &[String],
     ) -> Result<Verdict, GateError> {
-        let collateral = self.collateral.for_quote(&evidence.quote, unix_now()).await;
+        let collateral = match evidence.tee {
+            TeeKind::Tdx => self.collaterals.for_quote(&evidence.quote).await,
+            _ => Ok(None),
+        };
         let mut findings = Vec::new();
         if let Err(fault) = &collateral {
             findings.push(Finding {
@@ -121,7 +126,7 @@ impl EvidenceGate {
                 got: fault.to_string(),
             });
         }
-        let collateral = collateral.ok();
+        let collateral = collateral.ok().flatten();
         let (verifier, own) = (Arc::clone(&self.verifier), candidate.e2e_pubkey.clone());
         let keys = keys.to_vec();
         // Tens of milliseconds of arithmetic.
@@ -146,17 +151,7 @@ impl EvidenceGate {
                     .chutes_key()
                     .is_some_and(|key| key.as_base64() == candidate.e2e_pubkey)
             });
-        findings.extend(report.checks.iter().map(|check| Finding {
-            name: check.name.clone().into_owned(),
-            outcome: match check.outcome {
-                Judged::Passed => Outcome::Passed,
-                Judged::Failed(reason) => Outcome::Failed(reason.code()),
-                Judged::Noted => Outcome::Noted,
-                _ => Outcome::NotRun,
-            },
-            expected: check.expected.clone(),
-            got: check.got.clone(),
-        }));
+        findings.extend(Finding::of(&report));
         Ok(Verdict {
             candidate: candidate.clone(),
             accepted: verified.is_some(),
@@ -178,6 +173,7 @@ impl Gate for EvidenceGate {
             },
             "max_evidence_age": policy.max_evidence_age(),
             "allow_stapled": policy.allows_stapled(),
+            "collateral": self.collaterals.describe(),
         })
     }
 

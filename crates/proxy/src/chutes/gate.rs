@@ -5,6 +5,8 @@ use std::pin::Pin;
 
 use serde_json::{Value, json};
 
+pub use crate::attestation::{Finding, Outcome};
+
 /// Judges instances before anything is sealed to them.
 pub trait Gate: Send + Sync + 'static {
     /// What is asked of instances, for `GET /attestation`; no secrets.
@@ -48,54 +50,6 @@ pub struct Verdict {
     pub valid_until: u64,
     /// Every check.
     pub findings: Vec<Finding>,
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As expected.
-    Passed,
-    /// Not as expected, with a stable code.
-    Failed(&'static str),
-    /// It could not run.
-    NotRun,
-    /// Shown, not judged.
-    Noted,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was checked.
-    pub name: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What was expected.
-    pub expected: String,
-    /// What was got.
-    pub got: String,
-}
-
-impl Finding {
-    /// For `GET /attestation`.
-    pub(super) fn to_json(&self) -> Value {
-        let (outcome, reason) = match self.outcome {
-            Outcome::Passed => ("passed", None),
-            Outcome::Failed(reason) => ("failed", Some(reason)),
-            Outcome::NotRun => ("not run", None),
-            Outcome::Noted => ("noted", None),
-        };
-        let mut value = json!({
-            "name": self.name,
-            "outcome": outcome,
-            "expected": self.expected,
-            "got": self.got,
-        });
-        if let (Some(reason), Some(object)) = (reason, value.as_object_mut()) {
-            object.insert("reason".to_owned(), reason.into());
-        }
-        value
-    }
 }
 
 /// Why no evidence could be judged.

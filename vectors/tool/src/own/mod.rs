@@ -2,6 +2,7 @@
 
 mod blocks;
 mod carriage;
+mod chutes;
 mod halves;
 mod handshake;
 mod http;
@@ -18,7 +19,7 @@ use crate::implementation::{About, Answer, Implementation};
 use crate::input::{Input, Stop, fault};
 
 /// Every kind of spec/conformance.md section 2.
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 25] = [
     "bundle",
     "context",
     "schedule",
@@ -37,10 +38,26 @@ pub const KINDS: [&str; 18] = [
     "discovery-answer",
     "inner-request",
     "inner-response",
+    "chutes-key",
+    "chutes-gunzip",
+    "chutes-request-open",
+    "chutes-request-seal",
+    "chutes-response-open",
+    "chutes-stream-open",
+    "chutes-stream-seal",
 ];
 
 /// Kinds that cannot do without coins for a KEM.
-const NEED_COINS: [&str; 3] = ["handshake", "stream", "carriage"];
+const NEED_COINS: [&str; 8] = [
+    "handshake",
+    "stream",
+    "carriage",
+    "chutes-request-open",
+    "chutes-request-seal",
+    "chutes-response-open",
+    "chutes-stream-open",
+    "chutes-stream-seal",
+];
 
 /// Coins for key generation and encapsulation can be given.
 const KEM_COINS: &str = "kem-coins";
@@ -80,7 +97,7 @@ impl Own {
     }
 
     fn new(name: &str, provider: CryptoProvider, coins: bool) -> Self {
-        let mut capabilities = vec!["client", "instance", "suite-2"];
+        let mut capabilities = vec!["client", "instance", "suite-2", "chutes-v1"];
         if coins {
             capabilities.push(KEM_COINS);
         }
@@ -124,6 +141,13 @@ impl Own {
             "discovery-answer" => http::discovery_answer(run).map(plain),
             "inner-request" => http::inner_request(run).map(plain),
             "inner-response" => http::inner_response(run).map(plain),
+            "chutes-key" => chutes::key(run).map(plain),
+            "chutes-gunzip" => chutes::gunzip(run).map(plain),
+            "chutes-request-open" => chutes::request_open(run).map(plain),
+            "chutes-request-seal" => chutes::request_seal(run).map(plain),
+            "chutes-response-open" => chutes::response_open(run).map(plain),
+            "chutes-stream-open" => chutes::stream_open(run).map(plain),
+            "chutes-stream-seal" => chutes::stream_seal(run),
             other => Err(fault(format!("unknown kind {other}"))),
         }
     }

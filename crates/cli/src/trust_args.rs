@@ -1,0 +1,82 @@
+//! What instances must prove to a proxy, on the command line.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use sealwire_attest::{Policy, PolicyError, Verifier};
+use sealwire_http::net::BaseUrl;
+use sealwire_proxy::EvidenceTrust;
+use sealwire_proxy::collateral::CollateralSource;
+
+/// Largest file that is read.
+const MAX_FILE: usize = 1_024 * 1_024;
+
+/// Arguments about evidence.
+#[derive(Args, Debug, Clone)]
+pub struct TrustArgs {
+    /// A policy (TOML): instances are trusted that prove by evidence what it asks for
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// With --policy: a file with Intel's collateral for TDX quotes. Without this and --pccs the evidence must bring it; with --profile chutes-v1 Intel is asked
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    collateral: Option<PathBuf>,
+    /// With --policy: the address of Intel's PCS, or of a cache (PCCS), to fetch collateral for TDX quotes from
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "policy",
+        conflicts_with = "collateral"
+    )]
+    pccs: Option<BaseUrl>,
+}
+
+/// Why a policy cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustArgsError {
+    /// The file cannot be read.
+    #[error("cannot read the policy {0}: {1}")]
+    File(PathBuf, std::io::Error),
+    /// It is no policy.
+    #[error("the policy {0} cannot be used: {1}")]
+    Policy(PathBuf, PolicyError),
+}
+
+impl TrustArgs {
+    /// What instances must prove, with collateral from there if no argument says otherwise; none if no policy is named.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustArgsError`].
+    pub fn read(
+        &self,
+        collateral: CollateralSource,
+    ) -> Result<Option<EvidenceTrust>, TrustArgsError> {
+        let Some(path) = &self.policy else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| TrustArgsError::File(path.clone(), error))?;
+        // Files that it names stand beside it.
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let load = |name: &str| {
+            let bytes = std::fs::read(folder.join(name)).map_err(|error| error.to_string())?;
+            if bytes.len() > MAX_FILE {
+                return Err(format!("it has more than {MAX_FILE} bytes"));
+            }
+            Ok(bytes)
+        };
+        let policy = Policy::from_toml_with(&text, load)
+            .map_err(|error| TrustArgsError::Policy(path.clone(), error))?;
+        let collateral = match (&self.collateral, &self.pccs) {
+            (Some(path), _) => CollateralSource::File(path.clone()),
+            (None, Some(base)) => CollateralSource::Service(base.clone()),
+            (None, None) => collateral,
+        };
+        Ok(Some(EvidenceTrust {
+            verifier: Arc::new(Verifier::new(policy)),
+            collateral,
+        }))
+    }
+}

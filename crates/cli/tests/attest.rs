@@ -1,0 +1,204 @@
+//! `sealwire attest`, as people run it.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use sealwire_attest::testing::{CollateralOptions, GpuRig, QuoteOptions, TdxRig, native_evidence};
+
+const NOW: u64 = 1_800_000_000;
+const IDENTITY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+
+/// A folder with evidence, collateral, roots and a policy.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("sealwire-attest-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let rig = TdxRig::new(NOW);
+        let evidence = native_evidence(
+            &rig,
+            &[7; 32],
+            Some(&[9; 32]),
+            "model",
+            &QuoteOptions::default(),
+        );
+        let write = |name: &str, bytes: Vec<u8>| fs::write(folder.join(name), bytes).unwrap();
+        write("evidence.json", evidence.to_json().unwrap());
+        write(
+            "collateral.json",
+            rig.collateral_json(&CollateralOptions::default()),
+        );
+        write("intel.der", rig.root());
+        write("nvidia.der", GpuRig::new().root());
+        write(
+            "policy.toml",
+            Self::policy("any_measurement = true").into_bytes(),
+        );
+        Self(folder)
+    }
+
+    fn policy(first: &str) -> String {
+        format!(
+            "{first}\n[roots]\nintel = {{ name = \"rig\", file = \"intel.der\" }}\nnvidia = {{ name = \"rig\", file = \"nvidia.der\" }}\n"
+        )
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn verify(&self, more: &[&str]) -> Output {
+        let paths = [
+            self.path("evidence.json"),
+            self.path("collateral.json"),
+            self.path("policy.toml"),
+        ];
+        let now = NOW.to_string();
+        let mut arguments = vec![
+            "verify",
+            "--evidence",
+            &paths[0],
+            "--collateral",
+            &paths[1],
+            "--policy",
+            &paths[2],
+            "--at",
+            &now,
+        ];
+        arguments.extend(more);
+        attest(&arguments)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn attest(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sealwire"))
+        .arg("attest")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn good_evidence_passes_and_a_wrong_nonce_does_not() {
+    let folder = Folder::new("verify");
+    let nonce = "09".repeat(32);
+    let good = folder.verify(&["--identity", IDENTITY, "--nonce", &nonce]);
+    assert!(good.status.success(), "{}", stdout(&good));
+    assert!(stdout(&good).contains("1 of 1 instances pass"));
+    assert!(stdout(&good).contains("`rig`"), "the foreign root is shown");
+    let other = folder.verify(&[
+        "--identity",
+        IDENTITY,
+        "--nonce",
+        &"08".repeat(32),
+        "--json",
+    ]);
+    assert!(!other.status.success());
+    let json: serde_json::Value = serde_json::from_str(&stdout(&other)).unwrap();
+    assert_eq!(
+        json["instances"][0]["reasons"],
+        serde_json::json!(["report-data-nonce", "gpu-nonce"])
+    );
+    let late = folder.verify(&[
+        "--identity",
+        IDENTITY,
+        "--nonce",
+        &nonce,
+        "--sent",
+        "1799990000",
+    ]);
+    assert!(stdout(&late).contains("REFUSED: evidence-too-old"));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let folder = Folder::new("missing");
+    let output = folder.verify(&[]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--identity"));
+    fs::write(folder.path("policy.toml"), "any_measurment = true").unwrap();
+    let output = folder.verify(&["--identity", IDENTITY]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("any_measurment"));
+}
+
+#[test]
+fn a_policy_from_evidence_takes_that_evidence() {
+    let folder = Folder::new("policy");
+    let made = attest(&[
+        "policy-from-evidence",
+        "--evidence",
+        &folder.path("evidence.json"),
+    ]);
+    assert!(made.status.success());
+    fs::write(folder.path("policy.toml"), Folder::policy(&stdout(&made))).unwrap();
+    let output = folder.verify(&["--identity", IDENTITY, "--nonce", &"09".repeat(32)]);
+    assert!(output.status.success(), "{}", stdout(&output));
+    let shown = stdout(&attest(&[
+        "show",
+        "--evidence",
+        &folder.path("evidence.json"),
+    ]));
+    assert!(shown.contains(&"a1".repeat(48)) && shown.contains("nothing here was verified"));
+}
+
+/// Over captures as they are, where there are some.
+#[test]
+fn captures() {
+    let folder = std::env::var_os("SEALWIRE_CAPTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/chutes-captures"),
+        PathBuf::from,
+    );
+    if !folder.is_dir() {
+        eprintln!(
+            "skipped: no captures in {} (SEALWIRE_CAPTURES)",
+            folder.display()
+        );
+        return;
+    }
+    let own = Folder::new("captures");
+    fs::write(own.path("policy.toml"), "any_measurement = true").unwrap();
+    let mut summaries = Vec::new();
+    let mut captures: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    captures.sort();
+    for capture in captures {
+        let output = attest(&[
+            "verify",
+            "--capture",
+            capture.to_str().unwrap(),
+            "--policy",
+            &own.path("policy.toml"),
+        ]);
+        assert!(!output.status.success());
+        summaries.push(stdout(&output).lines().last().unwrap().to_owned());
+    }
+    assert_eq!(
+        summaries,
+        [
+            "2 of 4 instances pass",
+            "4 of 7 instances pass",
+            "1 of 2 instances pass"
+        ]
+    );
+}

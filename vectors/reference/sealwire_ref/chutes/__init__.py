@@ -1,0 +1,1 @@
+"""The profile chutes-v1 (compat-chutes.md, cited as C): both roles."""
