@@ -26,7 +26,7 @@ enum Command {
     /// In between: routes and meters what it cannot read
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
-    Proxy(proxy::ProxyArgs),
+    Proxy(Box<proxy::ProxyArgs>),
     /// Evidence of enclaves and GPUs: verify, show, make a policy
     Attest(attest::AttestArgs),
     /// A relay without any key attacks the clients: a table of what each of them accepts
@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
         Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
-        Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
         Command::Attest(args) => attest::run(args).map_err(Into::into),
         Command::Attack(args) => attack::run(args).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),

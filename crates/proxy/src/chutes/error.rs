@@ -94,8 +94,10 @@ impl Fault {
         match self {
             Self::Unreachable(_) => fixed(502, "relay_unreachable"),
             Self::Timeout { .. } => fixed(504, "relay_timeout"),
-            Self::Relay { status, .. } => {
+            Self::Relay { status, detail } => {
                 let shown = match *status {
+                    // Nobody serves the model now.
+                    404 if detail.to_ascii_lowercase().contains("instances") => 503,
                     status @ (401 | 402 | 403 | 413 | 429) => status,
                     503 => 503,
                     _ => 502,
