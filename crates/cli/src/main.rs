@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Beside the model server: opens sealed requests and seals the answers
-    Instance(instance::InstanceArgs),
+    Instance(Box<instance::InstanceArgs>),
     /// In between: routes and meters what it cannot read
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
@@ -42,7 +42,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
-        Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Instance(args) => instance::run(*args, stop_signal())
+            .await
+            .map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
         Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
         Command::Attest(args) => attest::run(args).map_err(Into::into),

@@ -53,6 +53,10 @@ pub(crate) enum Fault {
     TooLarge(usize),
     #[error("the model server's answer is no JSON object")]
     NoAnswer,
+    #[error(
+        "a whole answer came where a stream was asked for, and nothing sealed says why: the relay may have changed the stream flag"
+    )]
+    NotStreamed,
 }
 
 /// What may be done after a fault that came before the answer.
@@ -126,6 +130,7 @@ impl Fault {
             Self::Broken(_) => fixed(502, "truncated"),
             Self::TooLarge(_) => fixed(502, "answer_too_large"),
             Self::NoAnswer => fixed(502, "bad_answer"),
+            Self::NotStreamed => fixed(502, "not_streamed"),
         }
     }
 

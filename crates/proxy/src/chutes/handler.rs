@@ -141,6 +141,7 @@ impl Chutes {
         };
         let answered = self.attempts(user, &resolved, &invocation).await?;
         let wish = Wish {
+            streamed: prepared.stream,
             asks_usage: prepared.asks_usage,
             every_token: self.config.every_token,
         };
