@@ -112,12 +112,12 @@ pub enum EvidenceArgsError {
 }
 
 impl EvidenceArgs {
-    /// The settings; `None` if the instance is to run without evidence.
+    /// The settings; `None` if the instance is to run without evidence. For `chutes` there is a certificate among them.
     ///
     /// # Errors
     ///
     /// [`EvidenceArgsError`].
-    pub fn read(&self) -> Result<Option<EvidenceConfig>, EvidenceArgsError> {
+    pub fn read(&self, chutes: bool) -> Result<Option<EvidenceConfig>, EvidenceArgsError> {
         let time = EvidenceLimits::default().time;
         let quotes = match self.evidence.clone().ok_or(EvidenceArgsError::Unsaid)? {
             Source::None => {
@@ -145,10 +145,11 @@ impl EvidenceArgs {
             config.gpu = Some(Arc::new(GpuCommand::new(path, arguments, time)));
         }
         config.collateral.clone_from(&self.collateral);
-        config.certificate = Some(match &self.vm_certificate {
-            Some(path) => vm_certificate::load(path)?,
-            None => vm_certificate::fresh()?,
-        });
+        config.certificate = match &self.vm_certificate {
+            Some(path) => Some(vm_certificate::load(path)?),
+            None if chutes => Some(vm_certificate::fresh()?),
+            None => None,
+        };
         Ok(Some(config))
     }
 }

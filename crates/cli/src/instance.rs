@@ -9,6 +9,7 @@ use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
+use sealwire_http::profile::Profile;
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
 use crate::chutes_args::{ChutesArgs, ChutesArgsError};
@@ -100,7 +101,8 @@ pub enum InstanceError {
 ///
 /// [`InstanceError`].
 pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(), InstanceError> {
-    let evidence = args.evidence.read()?;
+    let (profiles, chutes) = args.chutes.read(&args.models, codec().compress)?;
+    let evidence = args.evidence.read(profiles.contains(&Profile::ChutesV1))?;
     if evidence.is_some() && args.identity_key.is_some() {
         return Err(InstanceError::StoredKey);
     }
@@ -114,8 +116,8 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     config.models = args.models;
     config.suites = suites::or_all(&args.suites);
     config.least_padding = args.padding;
-    (config.profiles, config.chutes) = args.chutes.read(&config.models, codec().compress)?;
     config.evidence = evidence;
+    (config.profiles, config.chutes) = (profiles, chutes);
     config.limits = InstanceLimits {
         streams: args.max_streams,
         request_bytes: args.max_request_bytes,

@@ -1,7 +1,8 @@
-//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`attest`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
+//! The parts of the `sealwire` binary, each a subcommand: [`instance`], [`proxy`], [`attest`], [`attack`], [`demo_model`], [`demo`], [`vectors`]. The relay's command line is in its own crate.
 //!
 //! All of them take the one crypto provider that [`provider`] chooses.
 
+pub mod attack;
 pub mod attest;
 pub mod chutes_args;
 pub mod chutes_proxy;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sealwire_cli::{attest, demo, demo_model, instance, proxy, vectors};
+use sealwire_cli::{attack, attest, demo, demo_model, instance, proxy, vectors};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -22,13 +22,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Beside the model server: opens sealed requests and seals the answers
-    Instance(instance::InstanceArgs),
+    Instance(Box<instance::InstanceArgs>),
     /// In between: routes and meters what it cannot read
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
-    Proxy(proxy::ProxyArgs),
+    Proxy(Box<proxy::ProxyArgs>),
     /// Evidence of enclaves and GPUs: verify, show, make a policy
     Attest(attest::AttestArgs),
+    /// A relay without any key attacks the clients: a table of what each of them accepts
+    Attack(attack::AttackArgs),
     /// All three on loopback and one question: what the application sees beside what the relay sees
     Demo(demo::DemoArgs),
     /// A small OpenAI-compatible server with canned answers
@@ -40,10 +42,13 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
-        Command::Instance(args) => instance::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Instance(args) => instance::run(*args, stop_signal())
+            .await
+            .map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
-        Command::Proxy(args) => proxy::run(args, stop_signal()).await.map_err(Into::into),
+        Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
         Command::Attest(args) => attest::run(args).map_err(Into::into),
+        Command::Attack(args) => attack::run(args).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
         Command::DemoModel(args) => demo_model::run(args, stop_signal())
             .await

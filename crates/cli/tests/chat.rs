@@ -44,6 +44,25 @@ async fn both_suites_answer_whole_and_streamed() {
 }
 
 #[tokio::test]
+async fn the_proxy_shows_whom_it_trusts_and_what_it_verified() {
+    let model = model().await;
+    let system = system(model.address()).await;
+    let identity = system.instance.as_ref().expect("running").identity();
+    let identity = sealwire_http::carriage::to_base64url(&identity);
+    let (status, document) = get(&system.proxy_url, "/attestation").await;
+    assert_eq!(
+        (status.as_u16(), &document["profile"]),
+        (200, &json!("native"))
+    );
+    assert_eq!(document["policy"]["identities"], json!([identity]));
+    assert_eq!(document["models"], json!([]));
+    assert_works(&system).await;
+    let (_, document) = get(&system.proxy_url, "/attestation").await;
+    assert_eq!(document["models"][0]["model"], MODEL);
+    assert_eq!(document["models"][0]["identity"], identity);
+}
+
+#[tokio::test]
 async fn early_data_never_answers_whole_and_streamed() {
     let model = model().await;
     let system = system_with(

@@ -412,6 +412,36 @@ async fn an_instance_without_evidence_gets_nothing() {
 }
 
 #[tokio::test]
+async fn a_policy_of_pins_asks_for_no_enclave_and_one_of_measurements_does() {
+    let pin = |seed| {
+        format!(
+            "identity_pins = [\"{}\"]\n",
+            to_base64url(&identity_of(seed))
+        )
+    };
+    let without = |policy| {
+        let mut setup = Setup::new(Enclave::new().config());
+        setup.evidence = vec![None];
+        setup.policy = policy;
+        setup
+    };
+    without(pin(1)).run().await.answers().await;
+    without(pin(2)).run().await.rejects("identity-pin").await;
+    without(pin(1) + &strict())
+        .run()
+        .await
+        .rejects("no-evidence")
+        .await;
+    // With measurements a pin is one more condition.
+    let mut setup = Setup::new(Enclave::new().config());
+    setup.policy = pin(1) + &strict();
+    setup.run().await.answers().await;
+    let mut setup = Setup::new(Enclave::new().config());
+    setup.policy = pin(2) + &strict();
+    setup.run().await.rejects("identity-pin").await;
+}
+
+#[tokio::test]
 async fn a_relay_that_asks_for_another_nonce_is_seen() {
     let mut setup = Setup::new(Enclave::new().config());
     setup.lie = Box::new(|query| {

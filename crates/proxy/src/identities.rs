@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use sealwire::{Bundle, BundlePolicy, CryptoProvider, RelayCode, VerifiedBundle};
 use sealwire_attest::{
-    Binding, Bound, Evidence, Freshness, GpuRequirement, TeeKind, Verified, Verifier,
+    Binding, Bound, Evidence, Freshness, GpuRequirement, Report, TeeKind, Verified, Verifier,
 };
 use sealwire_http::carriage::{EVIDENCE_PATH, check_media_type, to_base64url};
 use sealwire_http::evidence::{EvidenceQuery, MAX_EVIDENCE_BYTES};
@@ -213,6 +213,9 @@ impl Identities {
     }
 
     async fn check(&self, identity: [u8; 32], key: Option<&str>) -> Result<Judgement, ProxyError> {
+        if let Some(judgement) = self.pinned(&identity) {
+            return Ok(judgement);
+        }
         let mut nonce = [0; 32];
         self.provider
             .random
@@ -277,17 +280,32 @@ impl Identities {
         let report = tokio::task::spawn_blocking(verification)
             .await
             .map_err(|_| ProxyError::EvidenceTime(TIME.as_secs()))?;
-        let at = unix_now();
-        let verified = report.verdict().ok();
-        Ok(Judgement {
-            until: match &verified {
-                Some(verified) => verified.valid_until(),
-                None => at.saturating_add(REFUSED),
-            },
-            verified,
-            findings: Finding::of(&report),
-            at,
-        })
+        Ok(Judgement::new(&report))
+    }
+
+    /// The judgement where the policy is about pins and no enclave is asked for.
+    fn pinned(&self, identity: &[u8; 32]) -> Option<Judgement> {
+        if self.verifier.policy().pins().is_empty() {
+            return None;
+        }
+        let none = Evidence {
+            tee: TeeKind::None,
+            quote: Vec::new(),
+            certificates: Vec::new(),
+            gpus: Vec::new(),
+            gpu_tokens: None,
+            collateral: None,
+            statement: None,
+            claimed_identity: None,
+            claimed_nonce: None,
+        };
+        let binding = Binding::Pinned { identity };
+        let report = self
+            .verifier
+            .verify(&none, &binding, None, Freshness::Stapled, unix_now());
+        // It fails where the policy is about measurements.
+        let pins_only = report.outcome("tee") == Some(sealwire_attest::Outcome::Passed);
+        pins_only.then(|| Judgement::new(&report))
     }
 
     /// An evidence document, or the refusal of an instance that has none of this kind.
@@ -397,6 +415,20 @@ impl Identities {
 }
 
 impl Judgement {
+    fn new(report: &Report) -> Self {
+        let at = unix_now();
+        let verified = report.verdict().ok();
+        Self {
+            until: match &verified {
+                Some(verified) => verified.valid_until(),
+                None => at.saturating_add(REFUSED),
+            },
+            verified,
+            findings: Finding::of(report),
+            at,
+        }
+    }
+
     /// Why a bundle of this identity for this label is not taken.
     pub(crate) fn refusal(&self, identity: &[u8; 32], label: &str) -> String {
         let name = to_base64url(identity);
@@ -450,10 +482,12 @@ fn refused(reason: &'static str, expected: &str, got: String) -> Judgement {
     }
 }
 
-/// Whether an attested statement lists a label.
+/// Whether an attested statement lists a label, where there is one.
 fn serves(verified: &Verified, label: &str) -> bool {
     match verified.bound() {
         Bound::Native { statement, .. } => statement.labels.iter().any(|listed| listed == label),
+        // A pin states nothing.
+        Bound::Pinned { .. } => true,
         _ => false,
     }
 }

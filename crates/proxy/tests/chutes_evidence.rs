@@ -62,6 +62,21 @@ async fn an_instance_that_fails_is_left_out_and_shown() {
 }
 
 #[tokio::test]
+async fn an_instance_that_fails_does_not_keep_nonces_from_being_fetched() {
+    let system = system_with(Plan::new(answering), TestGate::refusing(&[0]), |_| {}).await;
+    // More than one discovery brings for the other.
+    for _ in 0..25 {
+        assert_eq!(ask(&system.url).await.0, 200);
+    }
+    // Without a chance to ask for more in the background.
+    system.relay.nonces_each.store(1, Ordering::SeqCst);
+    for _ in 0..15 {
+        assert_eq!(ask(&system.url).await.0, 200);
+    }
+    assert_eq!(system.gate.judged.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn if_no_instance_passes_nothing_is_sent() {
     let system = system_with(Plan::new(answering), TestGate::refusing(&[0, 1]), |_| {}).await;
     let (status, answer) = ask(&system.url).await;

@@ -87,10 +87,16 @@ pub const GUARANTEES: &[Guarantee] = &[
         meaning: "a deployed instance runs a recorded request again; one of this library accepts it once",
     },
     Guarantee {
-        name: "path-and-mode",
+        name: "path",
         deployed_peer: Holds::No,
         both_ends: Holds::Yes,
-        meaning: "path and stream flag travel in clear; an instance of this library compares them with what the client sealed",
+        meaning: "the path travels in clear, and a deployed instance asks whatever path the relay names; one of this library compares it with what the client sealed",
+    },
+    Guarantee {
+        name: "stream-flag",
+        deployed_peer: Holds::Yes,
+        both_ends: Holds::Yes,
+        meaning: "the stream flag travels in clear; an answer of the other kind is refused, and an instance of this library refuses the request",
     },
     Guarantee {
         name: "status",

@@ -59,7 +59,12 @@ impl Collected {
     /// Takes an error of the API.
     pub(super) fn fail(&mut self, error: &Value) {
         let text = |name: &str| error.get(name).and_then(Value::as_str);
-        self.error = Some(text("code").or(text("message")).unwrap_or("error").to_owned());
+        self.error = Some(
+            text("code")
+                .or(text("message"))
+                .unwrap_or("error")
+                .to_owned(),
+        );
         self.model_error = text("message").is_some_and(|message| message == super::FORGED);
     }
 }
@@ -130,7 +135,8 @@ mod tests {
         };
         let a = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
         let b = r#"{"choices":[{"delta":{"content":"b"}}],"usage":{"completion_tokens":2}}"#;
-        let tool = r#"{"usage":{},"choices":[{"delta":{"tool_calls":[{"function":{"name":"rm"}}]}}]}"#;
+        let tool =
+            r#"{"usage":{},"choices":[{"delta":{"tool_calls":[{"function":{"name":"rm"}}]}}]}"#;
         let count = r#"{"usage":{"completion_tokens":9}}"#;
         let error = r#"{"error":{"code":"truncated","message":"x"}}"#;
         let judge = |events: &[&str]| truth.judge(&collect(events));
@@ -147,7 +153,10 @@ mod tests {
             &[a, tool, error],
             &[a, b, count, "[DONE]"],
         ] {
-            assert!(matches!(judge(accepted), Verdict::Accepted(_)), "{accepted:?}");
+            assert!(
+                matches!(judge(accepted), Verdict::Accepted(_)),
+                "{accepted:?}"
+            );
         }
         let forged = format!(r#"{{"error":{{"message":"{}"}}}}"#, super::super::FORGED);
         assert!(matches!(judge(&[a, &forged]), Verdict::Accepted(_)));

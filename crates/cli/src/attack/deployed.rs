@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use sealwire::compat::chutes::{Codec, Head, KeyRing, KeyRingConfig, Usage, open_request, usage_event};
+use sealwire::compat::chutes::{
+    Codec, Head, KeyRing, KeyRingConfig, Usage, open_request, usage_event,
+};
 use sealwire_http::net::{
     BaseUrl, Body, Handler, HttpClient, Incoming, full, json, read_all, text,
 };

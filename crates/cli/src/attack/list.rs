@@ -53,7 +53,8 @@ impl Attack {
             Self::SwapKey | Self::StaleEvidence | Self::OtherEvidence | Self::NoEvidence => {
                 "request-secrecy"
             }
-            Self::ChangePath | Self::ChangeMode => "path-and-mode",
+            Self::ChangePath => "path",
+            Self::ChangeMode => "stream-flag",
             Self::ForgeUsage => "usage",
         }
     }

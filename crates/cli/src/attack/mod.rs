@@ -101,7 +101,11 @@ fn broken_promises(rows: &[(Attack, Vec<Verdict>)]) -> Vec<String> {
     for (attack, row) in rows {
         for (contender, verdict) in Contender::ALL.iter().zip(row) {
             if matches!(verdict, Verdict::Accepted(_)) && contender.promises(*attack) {
-                broken.push(format!("{} got through to {}", attack.name(), contender.name()));
+                broken.push(format!(
+                    "{} got through to {}",
+                    attack.name(),
+                    contender.name()
+                ));
             }
         }
     }

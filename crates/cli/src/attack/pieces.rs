@@ -120,7 +120,8 @@ impl Pieces {
 /// Counts in clear become nines; a signed receipt gets another byte.
 fn forge_usage(piece: &mut Vec<u8>) {
     if piece.starts_with(b"data: {\"usage\"") {
-        *piece = b"data: {\"usage\":{\"prompt_tokens\":999999,\"completion_tokens\":999999}}\n\n".to_vec();
+        *piece = b"data: {\"usage\":{\"prompt_tokens\":999999,\"completion_tokens\":999999}}\n\n"
+            .to_vec();
         return;
     }
     let public = piece

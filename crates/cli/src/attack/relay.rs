@@ -131,13 +131,16 @@ impl AttackRelay {
         match (&method, path.as_str()) {
             (&Method::POST, "/e2e/invoke") => self.invoke(&headers, body).await,
             (&Method::POST, REQUESTS_PATH) => self.sealed(&headers, body).await,
-            (&Method::GET, BUNDLES_PATH) if self.attack == Some(Attack::SwapKey) => self.own_bundle(query),
+            (&Method::GET, BUNDLES_PATH) if self.attack == Some(Attack::SwapKey) => {
+                self.own_bundle(query)
+            }
             (&Method::GET, path) if path.ends_with("/evidence") => {
                 self.evidence(&target, query, &headers).await
             }
             (&Method::GET, path) if path.starts_with("/e2e/instances/") => {
                 let answer = self.pass(&method, &target, &headers, body).await?;
-                Ok(answer.replaced(self.swapped(&answer.body)))
+                let swapped = self.swapped(&answer.body);
+                Ok(answer.replaced(swapped))
             }
             _ => {
                 let answer = self.pass(&method, &target, &headers, body).await?;
@@ -148,7 +151,7 @@ impl AttackRelay {
 
     /// Discovery with the attacker's key.
     fn swapped(&self, body: &[u8]) -> Option<Vec<u8>> {
-        if self.attack != Attack::SwapKey {
+        if self.attack != Some(Attack::SwapKey) {
             return None;
         }
         let mut list: Value = serde_json::from_slice(body).ok()?;
@@ -167,7 +170,11 @@ impl AttackRelay {
         let native = target.starts_with("/sealwire/");
         match self.attack {
             Some(Attack::StaleEvidence) => {
-                let old = if native { "A".repeat(43) } else { "0".repeat(64) };
+                let old = if native {
+                    "A".repeat(43)
+                } else {
+                    "0".repeat(64)
+                };
                 let query: Vec<String> = query
                     .split('&')
                     .map(|pair| match pair.split_once('=') {
@@ -349,7 +356,9 @@ impl AttackRelay {
 
 fn nonce_of(target: &str) -> Option<&str> {
     let (_, query) = target.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix("nonce="))
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("nonce="))
 }
 
 fn html() -> Response<Body> {
@@ -393,4 +402,3 @@ impl Handler for AttackRelay {
             .unwrap_or_else(|why| text(StatusCode::BAD_GATEWAY, &why))
     }
 }
-

@@ -1,15 +1,19 @@
 //! A make-believe enclave: sound evidence under test roots, for an instance of ours and for one of the deployed kind.
 
+use std::io::Write;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sealwire_attest::testing::{CollateralOptions, GpuRig, QuoteOptions, TdxRig, policy, spki};
 use sealwire_attest::{GpuEvidence, Policy, PolicyError, TeeKind};
 use sealwire_instance::evidence::{GpuProvider, Making, Quote, QuoteProvider};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::unix_now;
+use tempfile::NamedTempFile;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::unix_now;
 
 /// What the clients of the demonstration want of an enclave: these measurements, a GPU, nothing old.
 const POLICY: &str = r#"
@@ -25,6 +29,8 @@ mrtd = "MRTD"
 /// The enclave's hardware.
 pub(super) struct Rig {
     tdx: TdxRig,
+    /// What the platform's maker says of it, as a proxy reads it.
+    collateral: NamedTempFile,
 }
 
 impl std::fmt::Debug for Rig {
@@ -34,10 +40,11 @@ impl std::fmt::Debug for Rig {
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
-        Self {
-            tdx: TdxRig::new(unix_now()),
-        }
+    pub(super) fn new() -> std::io::Result<Self> {
+        let tdx = TdxRig::new(unix_now());
+        let mut collateral = NamedTempFile::new()?;
+        collateral.write_all(&tdx.collateral_json(&CollateralOptions::default()))?;
+        Ok(Self { tdx, collateral })
     }
 
     /// What the clients demand.
@@ -50,9 +57,8 @@ impl Rig {
         policy(&POLICY.replace("MRTD", &mrtd))
     }
 
-    /// What the platform's maker says of it.
-    pub(super) fn collateral(&self) -> Vec<u8> {
-        self.tdx.collateral_json(&CollateralOptions::default())
+    pub(super) fn collateral_file(&self) -> &Path {
+        self.collateral.path()
     }
 
     /// The certificate that chutes-v1 evidence is bound to.
@@ -89,7 +95,7 @@ impl QuoteProvider for Rig {
             tee: TeeKind::Tdx,
             quote: self.tdx.quote(&report_data, &QuoteOptions::default()),
             certificates: Vec::new(),
-            collateral: serde_json::from_slice(&self.collateral()).ok(),
+            collateral: None,
         };
         Box::pin(async move { Ok(quote) })
     }

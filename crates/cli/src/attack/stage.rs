@@ -26,8 +26,8 @@ use super::relay::AttackRelay;
 use super::rig::Rig;
 use super::{AttackError, MODEL, clients, failed};
 use crate::demo_model::{self, DemoModelConfig};
-use crate::provider::{codec, provider};
 use crate::identity_file;
+use crate::provider::{codec, provider};
 
 /// Longest time for one question.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,7 +129,7 @@ fn question() -> Value {
 impl Stage {
     pub(super) async fn start(python: Option<PathBuf>) -> Result<Self, AttackError> {
         let client = HttpClient::new(&ClientConfig::default());
-        let rig = Arc::new(Rig::new());
+        let rig = Arc::new(Rig::new().map_err(failed)?);
         let model = demo_model::start(DemoModelConfig {
             listen: ([127, 0, 0, 1], 0).into(),
             model: MODEL.to_owned(),
@@ -139,13 +139,8 @@ impl Stage {
         .map_err(failed)?;
         let upstream = url(model.address())?;
 
-        let deployed = Deployed::new(
-            &codec(),
-            upstream.clone(),
-            client.clone(),
-            maker(&rig),
-        )
-        .map_err(failed)?;
+        let deployed = Deployed::new(&codec(), upstream.clone(), client.clone(), maker(&rig))
+            .map_err(failed)?;
         let deployed = serve(Arc::new(deployed)).await?;
 
         let mut config = InstanceConfig::new(upstream.clone(), MODEL);
@@ -318,11 +313,7 @@ async fn ask(client: &HttpClient, base: &BaseUrl) -> Collected {
     got
 }
 
-async fn ask_into(
-    got: &mut Collected,
-    client: &HttpClient,
-    base: &BaseUrl,
-) -> Result<(), String> {
+async fn ask_into(got: &mut Collected, client: &HttpClient, base: &BaseUrl) -> Result<(), String> {
     let mut request = Request::new(full(question().to_string()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = base
@@ -342,7 +333,10 @@ async fn ask_into(
             .await
             .unwrap_or_default();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        got.fail(body.get("error").unwrap_or(&json!({"code": status.as_str()})));
+        got.fail(
+            body.get("error")
+                .unwrap_or(&json!({"code": status.as_str()})),
+        );
         return Ok(());
     }
     let mut splitter = Splitter::new(1 << 20);

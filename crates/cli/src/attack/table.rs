@@ -71,7 +71,8 @@ pub(super) fn summary(rows: &[(Attack, Vec<Verdict>)]) {
         .iter()
         .enumerate()
         .map(|(column, contender)| {
-            let verdicts: Vec<&Verdict> = rows.iter().filter_map(|(_, row)| row.get(column)).collect();
+            let verdicts: Vec<&Verdict> =
+                rows.iter().filter_map(|(_, row)| row.get(column)).collect();
             if verdicts.iter().all(|verdict| **verdict == Verdict::NotRun) {
                 return format!("{}: not run", contender.name());
             }

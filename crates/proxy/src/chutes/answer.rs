@@ -24,6 +24,7 @@ const OVERHEAD: usize = 64 * 1_024;
 /// How the application wants its answer.
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
+    pub(super) streamed: bool,
     pub(super) asks_usage: bool,
     pub(super) every_token: bool,
 }
@@ -35,7 +36,7 @@ pub(super) async fn respond(
     wish: Wish,
 ) -> Result<Response<Body>, Fault> {
     match answered.form {
-        Form::Blob => whole(answered.waiting, answered.body, limits).await,
+        Form::Blob => whole(answered.waiting, answered.body, limits, wish.streamed).await,
         Form::Stream => streamed(answered.waiting, answered.body, limits, wish).await,
     }
 }
@@ -44,6 +45,7 @@ async fn whole(
     waiting: AwaitResponse,
     mut body: Incoming,
     limits: &ChutesLimits,
+    streamed: bool,
 ) -> Result<Response<Body>, Fault> {
     let limit = limits.answer_bytes;
     let blob = read_all(
@@ -63,17 +65,21 @@ async fn whole(
     let body = Bytes::from(reply.body);
     match reply.head {
         Some(head) => response(&head, full(body)),
-        None => judged(body),
+        None => judged(body, streamed),
     }
 }
 
-/// An answer whose status did not come with it (section 4): one that looks like an answer is one; nothing is guessed about others.
-fn judged(body: Bytes) -> Result<Response<Body>, Fault> {
+/// An answer whose status did not come with it (section 4): one that looks like an answer is one; nothing is guessed about others. To a streamed
+/// request only an error comes so.
+fn judged(body: Bytes, streamed: bool) -> Result<Response<Body>, Fault> {
     let value: Value = serde_json::from_slice(&body).map_err(|_| Fault::NoAnswer)?;
     let object = value.as_object().ok_or(Fault::NoAnswer)?;
     // Model servers also write errors as `{"object":"error", ..}`.
     let is_error = object.get("error").is_some_and(|error| !error.is_null())
         || object.get("object").and_then(Value::as_str) == Some("error");
+    if streamed && !is_error {
+        return Err(Fault::NotStreamed);
+    }
     let status = if is_error { 502 } else { 200 };
     let head = Head {
         status,
@@ -272,7 +278,19 @@ mod tests {
     use super::*;
 
     fn status_of(body: &'static str) -> Result<u16, Fault> {
-        judged(Bytes::from_static(body.as_bytes())).map(|response| response.status().as_u16())
+        judged(Bytes::from_static(body.as_bytes()), false)
+            .map(|response| response.status().as_u16())
+    }
+
+    #[test]
+    fn a_whole_answer_is_none_to_a_streamed_request() {
+        let status_of = |body: &'static str| {
+            judged(Bytes::from_static(body.as_bytes()), true)
+                .map(|response| response.status().as_u16())
+        };
+        let answer = r#"{"object":"chat.completion","choices":[]}"#;
+        assert_eq!(status_of(answer), Err(Fault::NotStreamed));
+        assert_eq!(status_of(r#"{"error":{"message":"no"}}"#), Ok(502));
     }
 
     #[test]

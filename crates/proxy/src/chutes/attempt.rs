@@ -9,7 +9,7 @@ use sealwire_http::chutes::{
     PATH_HEADER, STREAM_HEADER, STREAM_MEDIA_TYPE,
 };
 use sealwire_http::net::{BaseUrl, HttpClient, Incoming, full, read_all};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::ChutesLimits;
 use super::api::{MAX_ERROR, refused};
@@ -174,14 +174,16 @@ fn accept(response: &Response<Incoming>, stream: bool) -> Result<Form, Fault> {
 async fn error_of(response: Response<Incoming>, limits: &ChutesLimits) -> Fault {
     let status = response.status();
     let mut body = response.into_body();
-    let deadline = limits.lookup_time;
-    let end = Instant::now() + deadline;
-    let left = end.saturating_duration_since(Instant::now());
-    match read_all(&mut body, MAX_ERROR, left).await {
-        Ok(body) => refused(status, &body),
-        Err(error) => Fault::NotApi {
+    let read = read_all(&mut body, MAX_ERROR, limits.lookup_time);
+    match timeout(limits.lookup_time, read).await {
+        Ok(Ok(body)) => refused(status, &body),
+        Ok(Err(error)) => Fault::NotApi {
             status: status.as_u16(),
             why: error.to_string(),
+        },
+        Err(_) => Fault::NotApi {
+            status: status.as_u16(),
+            why: "its body does not end".to_owned(),
         },
     }
 }

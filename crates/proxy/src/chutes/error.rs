@@ -53,6 +53,10 @@ pub(crate) enum Fault {
     TooLarge(usize),
     #[error("the model server's answer is no JSON object")]
     NoAnswer,
+    #[error(
+        "a whole answer came where a stream was asked for, and nothing sealed says why: the relay may have changed the stream flag"
+    )]
+    NotStreamed,
 }
 
 /// What may be done after a fault that came before the answer.
@@ -94,8 +98,10 @@ impl Fault {
         match self {
             Self::Unreachable(_) => fixed(502, "relay_unreachable"),
             Self::Timeout { .. } => fixed(504, "relay_timeout"),
-            Self::Relay { status, .. } => {
+            Self::Relay { status, detail } => {
                 let shown = match *status {
+                    // Nobody serves the model now.
+                    404 if detail.to_ascii_lowercase().contains("instances") => 503,
                     status @ (401 | 402 | 403 | 413 | 429) => status,
                     503 => 503,
                     _ => 502,
@@ -124,6 +130,7 @@ impl Fault {
             Self::Broken(_) => fixed(502, "truncated"),
             Self::TooLarge(_) => fixed(502, "answer_too_large"),
             Self::NoAnswer => fixed(502, "bad_answer"),
+            Self::NotStreamed => fixed(502, "not_streamed"),
         }
     }
 

@@ -141,6 +141,7 @@ impl Chutes {
         };
         let answered = self.attempts(user, &resolved, &invocation).await?;
         let wish = Wish {
+            streamed: prepared.stream,
             asks_usage: prepared.asks_usage,
             every_token: self.config.every_token,
         };
@@ -209,32 +210,36 @@ impl Chutes {
         key: Option<&str>,
         tried: &Tried,
     ) -> Result<Ticket, Fault> {
-        let none = || Fault::NoInstance(resolved.model.clone());
-        // Twice: what is left of the nonces may be for instances that cannot be used.
-        for round in 0..2 {
-            let batch = self.instances.batch(entry);
-            let mut candidates = entry.instances();
-            candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
-            if candidates.is_empty() {
-                if round > 0 {
-                    return Err(none());
-                }
+        let batch = self.instances.batch(entry);
+        match self.ticket_of_those_left(entry, resolved, key, tried).await {
+            // What is left may be for instances that cannot be used, while others have no nonce left.
+            Err(Fault::NoInstance(_) | Fault::NotAttested { .. }) => {
                 self.instances.ask(entry, key, batch).await?;
-                candidates = entry.instances();
-                candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
-                if candidates.is_empty() {
-                    return Err(none());
-                }
+                self.ticket_of_those_left(entry, resolved, key, tried).await
             }
-            let accept = self.accepted(resolved, key, &candidates).await?;
-            let taken = self.instances.take(entry, key, |instance, key| {
-                tried.is_fresh(instance, key) && accept(key)
-            });
-            if let Some(ticket) = taken {
-                return Ok(ticket);
-            }
+            result => result,
         }
-        Err(none())
+    }
+
+    async fn ticket_of_those_left(
+        &self,
+        entry: &Arc<Entry>,
+        resolved: &Resolved,
+        key: Option<&str>,
+        tried: &Tried,
+    ) -> Result<Ticket, Fault> {
+        let none = || Fault::NoInstance(resolved.model.clone());
+        let mut candidates = entry.instances();
+        candidates.retain(|(instance, key)| tried.is_fresh(instance, key));
+        if candidates.is_empty() {
+            return Err(none());
+        }
+        let accept = self.accepted(resolved, key, &candidates).await?;
+        self.instances
+            .take(entry, key, |instance, key| {
+                tried.is_fresh(instance, key) && accept(key)
+            })
+            .ok_or_else(none)
     }
 
     /// Which keys may be sealed to.

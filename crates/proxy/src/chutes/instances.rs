@@ -179,7 +179,7 @@ impl Instances {
         let now = Instant::now();
         let (ticket, is_low) = {
             let mut pool = entry.pool();
-            (pool.take(now, accept), pool.is_low(now))
+            (pool.take(now, &accept), pool.is_low(now, &accept))
         };
         if is_low && ticket.is_some() {
             self.refill(entry, key);

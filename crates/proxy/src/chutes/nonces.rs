@@ -41,6 +41,8 @@ struct Slot {
     instance: String,
     key: InstanceKey,
     nonces: VecDeque<Nonce>,
+    /// How many the last discovery brought.
+    brought: usize,
 }
 
 /// The nonces of one user and one deployment.
@@ -50,8 +52,6 @@ pub(super) struct Pool {
     /// Whose turn it is.
     turn: usize,
     batch: u64,
-    /// How many usable nonces the last discovery brought.
-    brought: usize,
 }
 
 impl Pool {
@@ -66,7 +66,6 @@ impl Pool {
         now: Instant,
     ) {
         self.batch += 1;
-        self.brought = 0;
         let unusable_from = expires.checked_sub(MARGIN).unwrap_or(now);
         let mut before = std::mem::take(&mut self.slots);
         for offer in offers {
@@ -83,9 +82,10 @@ impl Pool {
                 .map(|slot| std::mem::take(&mut slot.nonces))
                 .unwrap_or_default();
             nonces.retain(|nonce| nonce.unusable_from > now);
+            let mut brought = 0;
             for token in offer.nonces {
                 if nonces.len() < MAX_NONCES && seen.is_new(&token, now) {
-                    self.brought += 1;
+                    brought += 1;
                     nonces.push_back(Nonce {
                         token,
                         unusable_from,
@@ -97,6 +97,7 @@ impl Pool {
                 instance: offer.instance,
                 key: offer.key,
                 nonces,
+                brought,
             });
         }
         self.turn = start;
@@ -138,15 +139,17 @@ impl Pool {
             .collect()
     }
 
-    /// Whether it is time for another discovery.
-    pub(super) fn is_low(&self, now: Instant) -> bool {
-        let left: usize = self
-            .slots
-            .iter()
-            .flat_map(|slot| &slot.nonces)
-            .filter(|nonce| nonce.unusable_from > now)
-            .count();
-        left < self.brought.div_ceil(4)
+    /// Whether accepted instances have so few nonces left that it is time for another discovery.
+    pub(super) fn is_low(&self, now: Instant, accept: impl Fn(&str, &InstanceKey) -> bool) -> bool {
+        let (mut left, mut brought) = (0_usize, 0_usize);
+        for slot in &self.slots {
+            if accept(&slot.instance, &slot.key) {
+                brought += slot.brought;
+                let usable = slot.nonces.iter().filter(|nonce| nonce.unusable_from > now);
+                left += usable.count();
+            }
+        }
+        left < brought.div_ceil(4)
     }
 
     /// Drops what came with one discovery.
@@ -356,11 +359,24 @@ mod tests {
         let mut rig = Rig::new();
         rig.merge(&["a", "b"], 4, "x");
         for _ in 0..6 {
-            assert!(!rig.pool.is_low(rig.now));
+            assert!(!rig.pool.is_low(rig.now, all));
             assert!(rig.take().is_some());
         }
-        assert!(!rig.pool.is_low(rig.now));
+        assert!(!rig.pool.is_low(rig.now, all));
         assert!(rig.take().is_some());
-        assert!(rig.pool.is_low(rig.now));
+        assert!(rig.pool.is_low(rig.now, all));
+    }
+
+    #[test]
+    fn nonces_of_instances_that_are_not_accepted_do_not_count() {
+        let mut rig = Rig::new();
+        rig.merge(&["a", "b"], 4, "x");
+        let only_b = |instance: &str, _: &InstanceKey| instance == "b";
+        assert!(!rig.pool.is_low(rig.now, only_b));
+        for _ in 0..4 {
+            assert!(rig.pool.take(rig.now, only_b).is_some());
+        }
+        assert!(rig.pool.is_low(rig.now, only_b));
+        assert!(!rig.pool.is_low(rig.now, all));
     }
 }
