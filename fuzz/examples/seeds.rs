@@ -164,6 +164,102 @@ fn handshake(suite: Suite) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (bundle.as_bytes().to_vec(), h1, h2)
 }
 
+/// A line of `chutes::Script`.
+fn line(variant: u64) -> Enc {
+    Enc::new().variant(variant, 7)
+}
+
+/// Two lines and the end.
+fn chutes_script(numbered: bool) -> Enc {
+    let lines = [
+        line(0).u8(9),
+        line(1),
+        line(4).u8(0).u8(1),
+        line(1),
+        line(2),
+        line(1),
+    ];
+    Enc::new().bool(numbered).list(lines)
+}
+
+fn chutes(put: &dyn Fn(&str, &str, Enc)) {
+    let act = |variant| Enc::new().variant(variant, 6);
+    let plain = |at: u8, variant| act(3).u8(at).variant(variant, 8);
+    for (numbered, kind) in [(true, "numbered"), (false, "deployed")] {
+        for (name, acts) in [
+            ("honest", vec![]),
+            ("swapped", vec![act(0).u8(2).u8(4)]),
+            ("dropped", vec![act(1).u8(3)]),
+            ("repeated", vec![act(2).u8(2).u8(5)]),
+            ("usage", vec![plain(2, 0).u64(5).u64(1)]),
+            ("plain-done", vec![plain(3, 1)]),
+            ("failure", vec![plain(4, 2)]),
+            ("tool-call", vec![plain(2, 3)]),
+            ("edited", vec![act(4).u8(3).list([xor(40, 1)])]),
+            ("cut", vec![act(5).u8(5)]),
+        ] {
+            let input = Enc::new().raw(&chutes_script(numbered).0).list(acts);
+            let input = input.list([]).none().bool(false).bytes(&[0, 6, 30]);
+            put("chutes_stream", &format!("{kind}-{name}"), input);
+        }
+    }
+    let member = |name: u8, value: u8| Enc::new().u8(name).u8(value);
+    let known = [member(0, 6), member(1, 1), member(3, 7)];
+    let input = |variant| Enc::new().variant(variant, 6);
+    put("chutes_request", "blob", input(0).list([]));
+    put(
+        "chutes_request",
+        "blob-changed",
+        input(0).list([xor(1_100, 1)]),
+    );
+    put(
+        "chutes_request",
+        "json",
+        input(1).bytes(b"{\"e2e_response_pk\":1}"),
+    );
+    put(
+        "chutes_request",
+        "changed",
+        input(2).list(known.clone()).list([xor(3, 1)]),
+    );
+    put("chutes_request", "object", input(3).list(known).bool(true));
+    let gzip = [
+        &[
+            0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 1, 1, 0, 0xFE, 0xFF, b'x',
+        ][..],
+        &[0x83, 0x16, 0xDC, 0x8C, 1, 0, 0, 0],
+    ]
+    .concat();
+    put("chutes_request", "packed", input(4).bytes(&gzip));
+    let text = |enc: Enc, text: &str| {
+        let len = text.len();
+        enc.raw(text.as_bytes()).u8(u8::try_from(len).unwrap())
+    };
+    let sealed = input(5).bytes(b"{\"model\":\"m\"}");
+    put("chutes_request", "sealed", text(sealed, "/v1/x"));
+
+    let input = |variant| Enc::new().variant(variant, 3);
+    put("chutes_gunzip", "bytes", input(0).bytes(&gzip).u32(100));
+    let member = |stored: bool| {
+        let enc = Enc::new().bytes(b"text ").u16(300).bool(stored);
+        enc.bool(true)
+            .bytes(b"SW\x02\0ab")
+            .none()
+            .bool(true)
+            .bytes(b"n")
+            .bool(true)
+    };
+    for (name, limit) in [("exact", 0), ("one-less", 1)] {
+        let input = input(1).list([member(true), member(false)]).list([]);
+        put("chutes_gunzip", name, input.variant(limit, 3));
+    }
+    put(
+        "chutes_gunzip",
+        "deflate",
+        input(2).bytes(&gzip[10..16]).u32(100),
+    );
+}
+
 fn main() {
     let root = std::env::args().nth(1).expect("the folder to write to");
     let put = |target: &str, name: &str, enc: Enc| {
@@ -172,6 +268,7 @@ fn main() {
         std::fs::write(folder.join(name), enc.0).unwrap();
     };
 
+    chutes(&put);
     for (x_wing, name) in [(false, "mlkem"), (true, "xwing")] {
         let (bundle, _, h2) = handshake(fixture::suite(x_wing));
         let policy = Enc::new()

@@ -37,12 +37,15 @@ fuzz_target!(|input: Input| {
         limits.chunks = usize::from(chunks);
     }
     let given = chutes::open(limits, &wire, &[]);
-    // With a bound, bytes that arrive one by one may pass another bound first.
-    let pieces = chutes::open(limits, &wire, &input.sizes);
-    assert_eq!(given.events, pieces.events);
-    assert_eq!(given.end.is_ok(), pieces.end.is_ok());
-    if input.bounds.is_none() {
-        assert_eq!(given.end, pieces.end);
+    if !input.sizes.is_empty() {
+        let pieces = chutes::open(limits, &wire, &input.sizes);
+        assert_eq!(given.events, pieces.events);
+        // Two bounds may be passed by the same line: bytes in pieces meet one of them first.
+        if input.bounds.is_some() {
+            assert_eq!(given.end.is_ok(), pieces.end.is_ok());
+        } else {
+            assert_eq!(given.end, pieces.end);
+        }
     }
 
     judge(&input.script, &sealed.lines, &given);
