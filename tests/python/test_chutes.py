@@ -4,6 +4,8 @@ client's own crypto."""
 import asyncio
 import gzip
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -208,3 +210,13 @@ def test_what_cannot_be_sealed_is_not_sent(theirs, proxy):
         assert caught.value.code == 400
         assert json.loads(caught.value.read())["error"]["message"]
     assert not theirs.blobs
+
+
+def test_the_attack_gets_through_to_the_published_client_only(binary):
+    run = subprocess.run([binary, "attack", "--python", sys.executable], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    rows = run.stdout.split("---\n", 1)[1].split("\n\n", 1)[0].splitlines()
+    assert len(rows) == 16
+    published = [row for row in rows if row[32:].startswith("ACCEPTED")]
+    assert len(published) >= 12
+    assert run.stdout.splitlines()[-1].endswith("native sealwire (our instance): 0")

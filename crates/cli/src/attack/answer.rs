@@ -95,7 +95,7 @@ impl Truth {
         }
         if let Some(error) = &got.error {
             return if got.model_error {
-                Verdict::Accepted("an error that looks like the model's".to_owned())
+                Verdict::Accepted("as the model's word".to_owned())
             } else {
                 Verdict::Refused(error.clone())
             };
@@ -108,7 +108,7 @@ impl Truth {
         }
         match got.completion_tokens {
             Some(tokens) if tokens != self.completion_tokens => {
-                Verdict::Accepted("another count of tokens".to_owned())
+                Verdict::Accepted("another count".to_owned())
             }
             _ => Verdict::NoEffect,
         }

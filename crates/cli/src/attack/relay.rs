@@ -375,10 +375,8 @@ impl Answer {
             return Ok(());
         }
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let said = body.get("code").or(body.get("detail"));
-        Err(said
-            .and_then(Value::as_str)
-            .map_or_else(|| self.status.to_string(), str::to_owned))
+        let code = body.get("code").and_then(Value::as_str);
+        Err(code.map_or_else(|| format!("relay_{}", self.status.as_u16()), str::to_owned))
     }
 
     /// The answer, with another body if there is one.

@@ -248,12 +248,12 @@ impl Stage {
         let loot = attacker.loot();
         let verdict = self.truth.judge(&got);
         Ok(match verdict {
-            _ if loot.read => Verdict::Accepted("the relay reads the request".to_owned()),
+            _ if loot.read => Verdict::Accepted("relay reads request".to_owned()),
             Verdict::NoEffect => match loot.replay {
-                Some(Ok(())) => Verdict::Accepted("the model runs it again".to_owned()),
+                Some(Ok(())) => Verdict::Accepted("model runs it again".to_owned()),
                 Some(Err(code)) => Verdict::Refused(code),
                 None if attack.is_some_and(Attack::is_about_evidence) => {
-                    Verdict::Accepted("sends its request all the same".to_owned())
+                    Verdict::Accepted("sends all the same".to_owned())
                 }
                 None => Verdict::NoEffect,
             },
