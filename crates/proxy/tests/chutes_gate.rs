@@ -70,7 +70,11 @@ impl Platform {
         if !self.collateral_is_there {
             return refuse(503, "closed");
         }
-        let documents = self.rig.collateral_json(&CollateralOptions::default());
+        let documents = self.rig.collateral_json(&CollateralOptions {
+            // Longer than a day, or it would be renewed at once.
+            until: Some(now() + 30 * 24 * 3_600),
+            ..CollateralOptions::default()
+        });
         let documents: HashMap<String, Value> =
             serde_json::from_slice(&documents).expect("an object");
         let text = |name: &str| documents[name].as_str().expect("text").to_owned();
