@@ -5,6 +5,8 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::{
     ANSWER, MODEL, SSE_HEAD, SSE_TICK, code, get, model, raw_upstream, relay, url, whole,
 };
@@ -15,9 +17,11 @@ use sealwire::compat::chutes::{
     StreamLimits, StreamOpener, seal_request, testing,
 };
 use sealwire::rustcrypto;
+use sealwire_http::carriage::BUNDLES_PATH;
 use sealwire_http::chutes::{
     DESCRIPTION_PATH, INSTANCE_EVIDENCE_PATH, INSTANCE_INVOKE_PATH, INVOKE_PATH,
 };
+use sealwire_http::discovery::bundles_from_json;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{BaseUrl, Body, Incoming, Server, channel, full, next_data, read_all};
 use sealwire_http::profile::Profile;
@@ -968,6 +972,15 @@ async fn one_instance_serves_both_profiles() {
     let streamed = common::ask_streamed(&url(proxy.address())).await;
     assert!(streamed.done && streamed.ended);
     assert_eq!(streamed.text, ANSWER);
+    // Each has a key of its own.
+    let key = STANDARD.decode(system.key().await.to_base64());
+    let key = key.expect("base64");
+    let (_, list) = get(&system.relay, &format!("{BUNDLES_PATH}?label={MODEL}")).await;
+    let bundles = bundles_from_json(list.to_string().as_bytes()).expect("a list");
+    assert!(!bundles.is_empty());
+    for bundle in bundles {
+        assert!(!bundle.windows(key.len()).any(|part| part == key));
+    }
     let row = common::usage(&system.relay, 2).await;
     assert_eq!(
         (&row["tokens_out"], &row["unsigned"], &row["usage_unknown"]),

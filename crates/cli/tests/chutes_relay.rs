@@ -1268,6 +1268,67 @@ async fn a_relay_serves_the_profiles_that_it_was_given_and_no_others() {
     assert!(matches!(error, Some(sealwire_relay::StartError::NoProfile)));
 }
 
+/// A relay behind a server that writes down what it is asked for.
+async fn watched(to: BaseUrl) -> (Server, Arc<Mutex<Vec<String>>>) {
+    let paths = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&paths);
+    let front = server(move |request: Request<Incoming>| {
+        let path = request.uri().path().to_owned();
+        seen.lock().expect("no panic").push(path);
+        let to = to.clone();
+        async move { pass(forward(&to, request).await).await }
+    })
+    .await;
+    (front, paths)
+}
+
+#[tokio::test]
+async fn a_client_of_one_profile_does_not_use_the_other() {
+    // A client of chutes-v1 before a native relay that works.
+    let upstream = common::model().await;
+    let config = sealwire_instance::InstanceConfig::new(url(upstream.address()), MODEL);
+    let instance = common::instance(config, 1).await;
+    let native = relay(RelayConfig::new(vec![url(instance.address())])).await;
+    common::found(&url(native.address())).await;
+    let (front, paths) = watched(url(native.address())).await;
+    let proxy = sealwire_proxy::chutes::start(
+        sealwire_proxy::chutes::ChutesConfig::new(url(front.address())),
+        sealwire::compat::chutes::Codec::new(&sealwire::rustcrypto::provider()),
+        common::client(),
+        Arc::new(sealwire_proxy::chutes::TrustRelay),
+    )
+    .await
+    .expect("a free port");
+    let (status, answer) = common::ask(&url(proxy.address())).await;
+    assert!(status.is_client_error() || status.is_server_error());
+    assert!(answer["error"]["code"].is_string(), "{answer}");
+    let asked = paths.lock().expect("no panic").clone();
+    assert!(!asked.is_empty());
+    assert!(
+        asked.iter().all(|path| !path.starts_with("/sealwire/")),
+        "{asked:?}"
+    );
+
+    // A native client before a relay of chutes-v1 that works.
+    let rig = rig().await;
+    let (front, paths) = watched(rig.base.clone()).await;
+    let proxy = common::proxy(sealwire_proxy::ProxyConfig::new(
+        url(front.address()),
+        sealwire::IdentityTrust::pinned(&[instance.identity()]),
+    ))
+    .await;
+    let (status, answer) = common::ask(&url(proxy.address())).await;
+    assert!(status.is_client_error() || status.is_server_error());
+    assert!(answer["error"]["code"].is_string(), "{answer}");
+    let asked = paths.lock().expect("no panic").clone();
+    assert!(!asked.is_empty());
+    assert!(
+        asked.iter().all(|path| path.starts_with("/sealwire/")),
+        "{asked:?}"
+    );
+    assert_eq!(rig.fake.invocations(), 0);
+}
+
 #[tokio::test]
 async fn one_relay_speaks_both_profiles_to_instances_of_either() {
     let upstream = common::model().await;

@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_hashes_over_the_binding_are_kept() {
+        let nonces = nonces(1_000, 75);
+        let issued = nonces.issue(&BINDING, 2).await.expect("room");
+        let book = nonces.store.lock();
+        for nonce in &issued {
+            let hash = verification().hash.sha256(&[
+                CHUTE.as_bytes(),
+                INSTANCE.as_bytes(),
+                nonce.as_bytes(),
+                b"u",
+            ]);
+            assert!(book.live.contains_key(&hash));
+        }
+        assert_eq!(book.live.len(), 2);
+    }
+
+    #[tokio::test]
     async fn what_is_no_nonce_is_refused() {
         let nonces = nonces(1_000, 75);
         for bad in [&b""[..], &[b'a'; 31], &[b'a'; 33], &[b'-'; 32], &[0xff; 32]] {
