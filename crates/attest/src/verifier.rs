@@ -165,14 +165,17 @@ impl Verifier {
                 nonce,
                 e2e_pubkey_b64,
                 hints,
-            } => check_chutes(
-                &mut report,
-                evidence,
-                nonce,
-                *e2e_pubkey_b64,
-                hints,
-                report_data,
-            ),
+            } => {
+                self.check_no_pin(&mut report);
+                check_chutes(
+                    &mut report,
+                    evidence,
+                    nonce,
+                    *e2e_pubkey_b64,
+                    hints,
+                    report_data,
+                )
+            }
             Binding::Native {
                 identity,
                 nonce,
@@ -214,6 +217,19 @@ impl Verifier {
                 .join(" or "),
             to_base64url(identity),
         );
+    }
+
+    /// chutes-v1 has no identity that could be pinned: a policy that wants one is not met.
+    fn check_no_pin(&self, report: &mut Report) {
+        if !self.policy.pins.is_empty() {
+            report.judge(
+                "identity pin",
+                false,
+                Reason::IdentityPin,
+                "a pinned identity",
+                "none: chutes-v1 evidence binds a key, no identity",
+            );
+        }
     }
 
     fn check_measurements(&self, report: &mut Report, quoted: Option<&Quoted>) -> Option<String> {

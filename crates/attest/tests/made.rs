@@ -725,13 +725,13 @@ fn chutes_v1_binding() {
         }
     };
     let collateral = rig.collateral(&CollateralOptions::default());
-    let verify = |evidence: &Evidence, key: Option<&str>, hints: Hints<'_>| {
+    let verify_by = |toml: &str, evidence: &Evidence, key: Option<&str>, hints: Hints<'_>| {
         let binding = Binding::ChutesV1 {
             nonce: &NONCE,
             e2e_pubkey_b64: key,
             hints,
         };
-        Verifier::new(policy(&strict()).unwrap())
+        Verifier::new(policy(toml).unwrap())
             .verify(
                 evidence,
                 &binding,
@@ -741,7 +741,22 @@ fn chutes_v1_binding() {
             )
             .verdict()
     };
+    let verify = |evidence: &Evidence, key: Option<&str>, hints: Hints<'_>| {
+        verify_by(&strict(), evidence, key, hints)
+    };
     let none = Hints::default();
+    // There is no identity that could be the pinned one.
+    let pinned = format!(
+        "identity_pins = [\"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc\"]\n{}",
+        strict()
+    );
+    let refused = verify_by(
+        &pinned,
+        &evidence(&NONCE, "key"),
+        Some("key"),
+        Hints::default(),
+    );
+    assert_eq!(refused.unwrap_err().reasons, [Reason::IdentityPin]);
     let good = evidence(&NONCE, "key");
     assert_eq!(
         verify(&good, Some("key"), none)

@@ -10,8 +10,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use sealwire_attest::{Binding, Freshness, Hints, Policy, Report, Verifier, inspect};
 
+use crate::file;
 pub use input::InputError;
 use input::{Bound, Case};
+
+/// Largest root certificate that a policy names.
+const MAX_ROOT: u64 = 1_024 * 1_024;
 
 /// Evidence of enclaves and GPUs, in files.
 #[derive(Args)]
@@ -133,8 +137,8 @@ pub fn run(args: AttestArgs) -> Result<(), AttestError> {
 fn verify(args: &VerifyArgs) -> Result<(), AttestError> {
     let text = input::text(&args.policy)?;
     let folder = args.policy.parent().map(PathBuf::from).unwrap_or_default();
-    let policy = Policy::from_toml_with(&text, |file| {
-        std::fs::read(folder.join(file)).map_err(|error| error.to_string())
+    let policy = Policy::from_toml_with(&text, |name| {
+        file::read(&folder.join(name), MAX_ROOT).map_err(|error| error.to_string())
     })
     .map_err(|error| InputError::Policy(args.policy.clone(), Box::new(error)))?;
     let mut input = input::read(&args.source, Some(args))?;

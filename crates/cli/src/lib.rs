@@ -9,6 +9,7 @@ pub mod chutes_proxy;
 pub mod demo;
 pub mod demo_model;
 pub mod evidence_args;
+mod file;
 pub mod identity_file;
 pub mod instance;
 pub mod provider;

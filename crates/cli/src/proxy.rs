@@ -157,6 +157,8 @@ impl ProxyArgs {
             ("--suite", !self.suites.is_empty()),
             ("--padding", self.padding != PaddingWish::None),
             ("--billing", self.billing.is_some()),
+            // There is nothing to wait for: an attempt that failed may have run.
+            ("--early-data", self.early_data != EarlyDataArg::Allow),
         ];
         let foreign = match self.profile {
             Profile::Native => self.chutes.given(),

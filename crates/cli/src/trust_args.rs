@@ -9,8 +9,10 @@ use sealwire_http::net::BaseUrl;
 use sealwire_proxy::EvidenceTrust;
 use sealwire_proxy::collateral::CollateralSource;
 
+use crate::file;
+
 /// Largest file that is read.
-const MAX_FILE: usize = 1_024 * 1_024;
+const MAX_FILE: u64 = 1_024 * 1_024;
 
 /// Arguments about evidence.
 #[derive(Args, Debug, Clone)]
@@ -56,16 +58,12 @@ impl TrustArgs {
         let Some(path) = &self.policy else {
             return Ok(None);
         };
-        let text = std::fs::read_to_string(path)
+        let text = file::read_text(path, MAX_FILE)
             .map_err(|error| TrustArgsError::File(path.clone(), error))?;
         // Files that it names stand beside it.
         let folder = path.parent().unwrap_or(Path::new("."));
         let load = |name: &str| {
-            let bytes = std::fs::read(folder.join(name)).map_err(|error| error.to_string())?;
-            if bytes.len() > MAX_FILE {
-                return Err(format!("it has more than {MAX_FILE} bytes"));
-            }
-            Ok(bytes)
+            file::read(&folder.join(name), MAX_FILE).map_err(|error| error.to_string())
         };
         let policy = Policy::from_toml_with(&text, load)
             .map_err(|error| TrustArgsError::Policy(path.clone(), error))?;

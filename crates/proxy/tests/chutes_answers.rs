@@ -514,3 +514,17 @@ async fn the_honest_answer_passes_every_check() {
     // To the byte what the model server sent.
     assert_eq!(streamed.raw, inner_lines().concat());
 }
+
+#[tokio::test]
+async fn events_whose_blank_line_was_left_out_are_not_joined() {
+    let streamed = streamed_from(true, |events| {
+        // A blank line's chunk is shorter than any with text.
+        events.retain(|event| !event.starts_with("data: {\"e2e\"") || event.len() > 65);
+    })
+    .await;
+    assert_eq!(
+        (streamed.text.as_str(), streamed.done),
+        (ANSWER, true),
+        "{streamed:?}"
+    );
+}

@@ -218,3 +218,23 @@ async fn a_relay_that_is_not_there_is_named_as_such() {
     let (status, answer) = ask(&system.url).await;
     assert_eq!((status, code(&answer)), (502, "relay_unreachable"));
 }
+
+#[tokio::test]
+async fn as_many_requests_as_come_at_once_find_a_nonce_each() {
+    let system = system(Plan::new(answering).instances(1)).await;
+    let asked: Vec<_> = (0..60)
+        .map(|_| {
+            let url = system.url.clone();
+            tokio::spawn(async move { ask(&url).await })
+        })
+        .collect();
+    for answer in asked {
+        let (status, answer) = answer.await.expect("no panic");
+        assert_eq!((status, content(&answer)), (200, ANSWER));
+    }
+    let log = system.relay.log();
+    let mut nonces: Vec<&str> = log.invocations.iter().map(|seen| &*seen.nonce).collect();
+    nonces.sort_unstable();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 60, "each nonce once");
+}

@@ -1,7 +1,6 @@
 //! What the subcommands read: evidence and what belongs to it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use sealwire_attest::evidence::ChutesEvidence;
@@ -10,6 +9,7 @@ use sealwire_http::carriage::from_base64url;
 use serde_json::Value;
 
 use super::{SourceArgs, VerifyArgs, capture};
+use crate::file;
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 16 << 20;
@@ -21,9 +21,6 @@ pub enum InputError {
     /// A file cannot be read.
     #[error("cannot read {0}: {1}")]
     Read(PathBuf, std::io::Error),
-    /// A file is too large.
-    #[error("{0} is larger than {MAX_FILE} bytes")]
-    TooLarge(PathBuf),
     /// A file holds something else.
     #[error("{0}: {1}")]
     Content(PathBuf, String),
@@ -72,10 +69,7 @@ pub(super) struct Input {
 
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, InputError> {
     let read = |error| InputError::Read(path.to_owned(), error);
-    if fs::metadata(path).map_err(read)?.len() > MAX_FILE {
-        return Err(InputError::TooLarge(path.to_owned()));
-    }
-    fs::read(path).map_err(read)
+    file::read(path, MAX_FILE).map_err(read)
 }
 
 pub(super) fn text(path: &Path) -> Result<String, InputError> {

@@ -120,6 +120,7 @@ async fn streamed(
         idle: limits.answer_idle,
         first: None,
         open_line: false,
+        in_event: false,
     };
     // A fault before the first sealed line is still an error with a status.
     let head = reader.begin().await?;
@@ -171,6 +172,8 @@ struct Reader {
     first: Option<Piece>,
     /// The last line of the end is not blank, so its event is not finished.
     open_line: bool,
+    /// The last line was data, and no blank line came since.
+    in_event: bool,
 }
 
 enum Piece {
@@ -225,16 +228,30 @@ impl Reader {
 
     fn piece(&mut self, event: Event) -> Result<Option<Piece>, Fault> {
         match event {
-            Event::Content(line) => Ok(Some(Piece::Content(line.into()))),
+            Event::Content(line) => Ok(Some(Piece::Content(self.apart(line)))),
             Event::Done(line) => {
+                let line = self.apart(line);
                 self.open_line = !line.trim_ascii().is_empty();
-                Ok(Some(Piece::Done(line.into())))
+                Ok(Some(Piece::Done(line)))
             }
             Event::RelayError(text) => Err(Fault::RelayFailed(super::api::words(&text))),
             // Unsigned counts in clear are nothing for the application.
             Event::Usage(_) => Ok(None),
             // The opener gives a head first and once; what it may learn to give later is not content.
             _ => Ok(None),
+        }
+    }
+
+    /// Each data line is an event of its own: where the blank line between two was left out, one is put in, so that no client joins them.
+    fn apart(&mut self, line: Vec<u8>) -> Bytes {
+        let is_data = line.starts_with(b"data:");
+        let blank = line.trim_ascii().is_empty() || line.ends_with(b"\n\n");
+        let joined = is_data && self.in_event;
+        self.in_event = !blank && (is_data || self.in_event);
+        if joined {
+            [&b"\n"[..], &line].concat().into()
+        } else {
+            line.into()
         }
     }
 

@@ -25,6 +25,8 @@ use crate::front::{
     ATTESTATION, Front, MODELS, POSTS, Question, read_question, refusal, unknown_url,
 };
 
+/// Discoveries for one attempt: as many requests at a time as these bring nonces for find one each.
+const MAX_DISCOVERIES: u32 = 64;
 /// Pause before another attempt where all instances are full, times the attempt's number.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -210,14 +212,17 @@ impl Chutes {
         key: Option<&str>,
         tried: &Tried,
     ) -> Result<Ticket, Fault> {
-        let batch = self.instances.batch(entry);
-        match self.ticket_of_those_left(entry, resolved, key, tried).await {
-            // What is left may be for instances that cannot be used, while others have no nonce left.
-            Err(Fault::NoInstance(_) | Fault::NotAttested { .. }) => {
-                self.instances.ask(entry, key, batch).await?;
-                self.ticket_of_those_left(entry, resolved, key, tried).await
+        let mut discoveries = 0;
+        loop {
+            let batch = self.instances.batch(entry);
+            // What is left may be for instances that cannot be used, while others have no nonce left; or other requests were quicker.
+            match self.ticket_of_those_left(entry, resolved, key, tried).await {
+                Err(Fault::NoInstance(_)) if discoveries < MAX_DISCOVERIES => {}
+                Err(Fault::NotAttested { .. }) if discoveries == 0 => {}
+                result => return result,
             }
-            result => result,
+            self.instances.ask(entry, key, batch).await?;
+            discoveries += 1;
         }
     }
 
