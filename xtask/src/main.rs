@@ -43,7 +43,8 @@ cargo xtask COMMAND
                       bare-metal target; needs Debian's rustc-web, cargo-web and rust-web-src
   mutants [ARGS ..]   cargo-mutants on the core, for hours; needs cargo-mutants; what survives and
                       why is in tests/mutants.md
-  bench [ARGS ..]     cargo bench of the core; ARGS go to criterion
+  bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
+  bench chutes        the profile chutes-v1 beside its published client
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
 ";

@@ -143,6 +143,8 @@ fn a_proxy_must_be_told_whom_to_trust_and_stays_on_loopback() {
             &["--listen", "0.0.0.0:0", "--allow-remote"][..],
             "--app-key",
         ),
+        // The key of the proxy is none for the relay.
+        (&["--app-key", "k", "--forward-key"][..], "--relay-key"),
     ] {
         let args = [&relay[..], &["--insecure-trust-relay"], more].concat();
         let output = run(&args);

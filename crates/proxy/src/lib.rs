@@ -161,6 +161,11 @@ pub enum StartError {
     /// Collateral cannot be read.
     #[error(transparent)]
     Collateral(#[from] CollateralFault),
+    /// The application's key would be both for the proxy and for the relay.
+    #[error(
+        "with --app-key, --forward-key would hand the relay the key of this proxy; give the relay's own with --relay-key"
+    )]
+    ForwardsAppKey,
     /// The address cannot be bound.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -178,6 +183,10 @@ pub async fn start(
 ) -> Result<Server, StartError> {
     let listen = config.listen;
     check_listen(listen, config.allow_remote, config.app_key.is_some())?;
+    check_keys(
+        config.app_key.is_some(),
+        config.forward_key && config.relay_key.is_none(),
+    )?;
     let identities = match &config.trust {
         Trust::Identities(_) => None,
         Trust::Evidence(trust) => {
@@ -195,6 +204,14 @@ pub async fn start(
     Server::start(listen, ServerLimits::default(), handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))
+}
+
+/// What applications show to the proxy is no key for the relay.
+fn check_keys(has_app_key: bool, forwards: bool) -> Result<(), StartError> {
+    if has_app_key && forwards {
+        return Err(StartError::ForwardsAppKey);
+    }
+    Ok(())
 }
 
 /// Off loopback only if that is meant, and never without a key.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::Fault;
 use super::gate::{Asked, Candidate, Finding, Gate, GateError, Outcome, Verdict};
+use crate::attestation::failed;
 use crate::unix_now;
 
 /// Longest time that an acceptance is used, seconds.
@@ -269,7 +270,7 @@ impl Attestations {
                 format!(
                     "{} failed {}",
                     known.verdict.candidate.instance,
-                    failed(&known.verdict)
+                    failed(&known.verdict.findings)
                 )
             })
             .collect::<Vec<_>>()
@@ -294,21 +295,6 @@ fn none(candidate: Candidate) -> Verdict {
             got: "none".to_owned(),
         }],
     }
-}
-
-fn failed(verdict: &Verdict) -> String {
-    let names: Vec<String> = verdict
-        .findings
-        .iter()
-        .filter_map(|finding| match finding.outcome {
-            Outcome::Failed(reason) => Some(format!("{} ({reason})", finding.name)),
-            _ => None,
-        })
-        .collect();
-    if names.is_empty() {
-        return "to give evidence that all checks could run on".to_owned();
-    }
-    names.join(", ")
 }
 
 #[cfg(test)]

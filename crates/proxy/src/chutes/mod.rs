@@ -132,6 +132,10 @@ pub async fn start(
 ) -> Result<Server, StartError> {
     let listen = config.listen;
     crate::check_listen(listen, config.allow_remote, config.app_key.is_some())?;
+    crate::check_keys(
+        config.app_key.is_some(),
+        config.forward_key && config.relay_key.is_none(),
+    )?;
     let handler = Arc::new(handler::Chutes::new(config, codec, client, gate));
     Server::start(listen, ServerLimits::default(), handler)
         .await

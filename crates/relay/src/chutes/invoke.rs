@@ -35,7 +35,7 @@ const MAX_ERROR: usize = 16 * 1_024;
 /// Longest error text that is passed on.
 const MAX_DETAIL: usize = 400;
 /// Longest path of a request.
-const MAX_PATH: usize = 256;
+const MAX_PATH: usize = 255;
 
 /// What stands in clear beside a sealed request.
 struct Call<'a> {
