@@ -30,7 +30,7 @@ pub(crate) struct Tail {
     splitter: Splitter,
     held: BytesMut,
     done: bool,
-    leave_out: Option<fn(&[u8]) -> bool>,
+    leave_out: Option<fn(&str) -> bool>,
 }
 
 impl Tail {
@@ -43,8 +43,8 @@ impl Tail {
         }
     }
 
-    /// A tail that leaves some events out.
-    pub(crate) fn without(leave_out: fn(&[u8]) -> bool) -> Self {
+    /// A tail that leaves some events out, by their data.
+    pub(crate) fn without(leave_out: fn(&str) -> bool) -> Self {
         Self {
             leave_out: Some(leave_out),
             ..Self::new()
@@ -57,12 +57,13 @@ impl Tail {
         let mut ready = BytesMut::new();
         self.splitter.push(content);
         while let Some(event) = self.splitter.next_event().map_err(|_| too_large())? {
-            if self.leave_out.is_some_and(|leave_out| leave_out(&event)) {
-                continue;
+            if let Some(data) = sse::data(&event) {
+                if self.leave_out.is_some_and(|leave_out| leave_out(&data)) {
+                    continue;
+                }
+                // Clients stop reading at whatever begins so.
+                self.done |= data.trim_start().starts_with("[DONE]");
             }
-            // Clients stop reading at whatever begins so.
-            self.done |=
-                sse::data(&event).is_some_and(|data| data.trim_start().starts_with("[DONE]"));
             if self.done {
                 self.held.extend_from_slice(&event);
             } else {

@@ -31,7 +31,7 @@ pub struct ZlibRs {
 }
 
 impl ZlibRs {
-    /// Level 3: within 7 % of the published client's ratio on text and code (`cargo bench --bench chutes`).
+    /// Level 3: a little larger than what the published client makes (`cargo xtask bench chutes`).
     pub const DEFAULT: Self = Self { level: 3 };
 }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -158,21 +159,27 @@ impl StreamOpener {
     }
 
     fn advance(&mut self) -> Result<Option<Event>, ChutesError> {
-        while let Some(line) = self.line()? {
-            if line.is_empty() || line.starts_with(b":") {
-                continue;
-            }
-            if let Some(event) = self.event(&line)? {
+        while let Some(range) = self.line()? {
+            // Taken out while its line is read, so that no line is copied.
+            let buffer = core::mem::take(&mut self.buffer);
+            let line = buffer.get(range).unwrap_or_default();
+            let event = if line.is_empty() || line.starts_with(b":") {
+                Ok(None)
+            } else {
+                self.event(line)
+            };
+            self.buffer = buffer;
+            if let Some(event) = event? {
                 return Ok(Some(event));
             }
         }
         Ok(None)
     }
 
-    /// The next whole line, without its end. Bounds are asked of each line and of what there is of the next, so that they hold wherever pieces end.
-    fn line(&mut self) -> Result<Option<Vec<u8>>, ChutesError> {
+    /// Where the next whole line stands, without its end. Bounds are asked of each line and of what there is of the next, so that they hold wherever pieces end.
+    fn line(&mut self) -> Result<Option<Range<usize>>, ChutesError> {
         let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-        let found = fresh.iter().position(|byte| *byte == b'\n');
+        let found = memchr::memchr(b'\n', fresh);
         let end = found.map_or(self.buffer.len(), |at| self.scanned.saturating_add(at));
         let line = self.buffer.get(self.start..end).unwrap_or_default();
         let long = line.len().saturating_add(usize::from(found.is_some()));
@@ -190,11 +197,11 @@ impl StreamOpener {
             self.scanned = end;
             return Ok(None);
         }
-        let line = line.to_vec();
+        let range = self.start..self.start.saturating_add(line.len());
         self.read = read;
         self.start = end.saturating_add(1);
         self.scanned = self.start;
-        Ok(Some(line))
+        Ok(Some(range))
     }
 
     fn event(&mut self, line: &[u8]) -> Result<Option<Event>, ChutesError> {
@@ -206,10 +213,10 @@ impl StreamOpener {
         if let Some(chunk) = data
             .strip_prefix(b"{\"e2e\":\"")
             .and_then(|rest| rest.strip_suffix(b"\"}"))
-            && !chunk.contains(&b'"')
-            && !chunk.contains(&b'\\')
+            // Base64 has neither quotes nor escapes.
+            && let Ok(sealed) = STANDARD.decode(chunk)
         {
-            return self.chunk(chunk);
+            return self.chunk(sealed);
         }
         if data == b"[DONE]" {
             return Err(EventFault::PlaintextDone.into());
@@ -221,8 +228,8 @@ impl StreamOpener {
                 self.init(&text).map(|()| None)
             }
             Some(("e2e", value)) => {
-                let text = json::string(value).ok_or(EventFault::Chunk)?;
-                self.chunk(text.as_bytes())
+                let sealed = json::string(value).and_then(|text| STANDARD.decode(text).ok());
+                self.chunk(sealed.ok_or(EventFault::Chunk)?)
             }
             Some(("usage", value)) => Ok(Some(Event::Usage(Usage::from_json(value)?))),
             Some(("e2e_error", value)) => {
@@ -247,13 +254,12 @@ impl StreamOpener {
         Ok(())
     }
 
-    fn chunk(&mut self, text: &[u8]) -> Result<Option<Event>, ChutesError> {
+    fn chunk(&mut self, mut sealed: Vec<u8>) -> Result<Option<Event>, ChutesError> {
         let keys = self.keys.as_ref().ok_or(EventFault::BeforeInit)?;
         if self.chunks >= self.limits.chunks {
             return Err(EventFault::TooMany.into());
         }
         self.chunks = self.chunks.saturating_add(1);
-        let mut sealed = STANDARD.decode(text).map_err(|_| EventFault::Chunk)?;
         if sealed.len() < NONCE.saturating_add(TAG) {
             return Err(EventFault::Chunk.into());
         }

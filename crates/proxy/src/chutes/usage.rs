@@ -1,6 +1,5 @@
 //! Counts of tokens that the application did not ask for.
 
-use sealwire_http::sse;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -10,12 +9,11 @@ struct Event {
     usage: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Whether an inner event holds usage and no choice. The profile makes every instance send one; many programs that did not ask for it
+/// Whether the data of an inner event holds usage and no choice. The profile makes every instance send one; many programs that did not ask for it
 /// cannot take it.
-pub(super) fn is_usage_alone(event: &[u8]) -> bool {
-    sse::data(event)
-        .and_then(|data| serde_json::from_str::<Event>(&data).ok())
-        .is_some_and(|event| event.choices.is_empty() && event.usage.is_some())
+pub(super) fn is_usage_alone(data: &str) -> bool {
+    serde_json::from_str::<Event>(data)
+        .is_ok_and(|event| event.choices.is_empty() && event.usage.is_some())
 }
 
 #[cfg(test)]
@@ -24,20 +22,19 @@ mod tests {
 
     #[test]
     fn only_usage_without_choices_is_alone() {
-        for (event, alone) in [
-            (r#"data: {"choices":[],"usage":{"total_tokens":3}}"#, true),
-            (r#"data: {"choices":[],"usage":null}"#, false),
-            (r#"data: {"choices":[]}"#, false),
+        for (data, alone) in [
+            (r#"{"choices":[],"usage":{"total_tokens":3}}"#, true),
+            (r#"{"choices":[],"usage":null}"#, false),
+            (r#"{"choices":[]}"#, false),
             (
-                r#"data: {"choices":[{"delta":{}}],"usage":{"total_tokens":3}}"#,
+                r#"{"choices":[{"delta":{}}],"usage":{"total_tokens":3}}"#,
                 false,
             ),
-            (r#"data: {"usage":{"total_tokens":3}}"#, false),
-            ("data: [DONE]", false),
-            (": note", false),
+            (r#"{"usage":{"total_tokens":3}}"#, false),
+            ("[DONE]", false),
+            ("", false),
         ] {
-            let event = format!("{event}\n\n");
-            assert_eq!(is_usage_alone(event.as_bytes()), alone, "{event}");
+            assert_eq!(is_usage_alone(data), alone, "{data}");
         }
     }
 }
