@@ -5,7 +5,7 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("sealwire", 0),
     ("sealwire-attest", 1),
     ("sealwire-http", 1),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, u8); 13] = [
     ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
     ("sealwire-cli", 4),
+    ("sealwire-python", 3),
     ("xtask", 0),
 ];
 
