@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Generator
+from typing import Any, Generator, TypeGuard
 
 from . import _core
 from ._evidence import Collaterals, Judgement, Known, judged, refused
@@ -17,7 +17,6 @@ from ._plan import (
     Answered,
     Close,
     Document,
-    Feed,
     Fetch,
     Locks,
     Question,
@@ -119,14 +118,14 @@ class Chutes:
             try:
                 return (yield from self._attempt(question, resolved, body, ticket))
             except _Failed as failed:
-                last = failed.error
-            if failed.plan == GIVE:
+                last, plan = failed.error, failed.plan
+            if plan == GIVE:
                 raise last
-            if failed.plan == FRESH_NONCES:
+            if plan == FRESH_NONCES:
                 pool.drop_batch(ticket.batch)
                 continue
             tried.add((ticket.instance, ticket.key))
-            if failed.plan == OTHER_INSTANCE:
+            if plan == OTHER_INSTANCE:
                 pool.drop_instance(ticket.instance)
             elif tried.issuperset(pool.instances(time.monotonic())) and number < options.attempts:
                 yield Sleep(0.5 * number)
@@ -173,8 +172,8 @@ class Chutes:
         except (self._library.NetworkError, self._library.RemoteProtocolError) as error:
             raise _Failed(error, OTHER_INSTANCE) from error
         if response.status_code != 200:
-            status, text = response.status_code, (yield from gather(response, MAX_ERROR))
-            raise _failed(status, text or b"")
+            said = yield from gather(response, MAX_ERROR)
+            raise _failed(response.status_code, said or b"")
         kind = (only(response.headers, "content-type") or "").split(";")[0].strip().lower()
         if kind == "application/octet-stream":
             return (yield from self._whole(question, waiting, response))
@@ -294,20 +293,20 @@ class Chutes:
                     if ticket:
                         return ticket
             if number < MAX_DISCOVERIES:
-                yield from self._discover(pool, user, resolved, question, batch)
-            if number > 0 and not pool.instances(time.monotonic()):
-                break
+                brought = yield from self._discover(pool, user, resolved, question, batch)
+                if brought is not None and tried.issuperset(brought):
+                    break
         raise RelayError(f"no instance of {resolved.model!r} can be used now", "no_instance")
 
     def _discover(
         self, pool: Pool, user: _User, resolved: Resolved, question: Question, batch: int
-    ) -> Generator[Step, Any, None]:
-        """Asks the relay for instances and nonces, unless somebody else has since `batch`."""
+    ) -> Generator[Step, Any, list[tuple[str, str]] | None]:
+        """Asks the relay for instances and nonces, unless somebody else has since `batch`. Gives the instances that have come with nonces."""
         lock = self._locks["nonces", user.name, resolved.chute]
         yield Acquire(lock)
         try:
             if pool.batch != batch:
-                return
+                return None
             # The life of nonces runs from before the question.
             asked = time.monotonic()
             path = f"/e2e/instances/{resolved.chute}"
@@ -317,6 +316,7 @@ class Chutes:
             )
             offers, life = _offers(answer)
             pool.merge(offers, asked + life, _core.random(1)[0], self._seen, time.monotonic())
+            return [(offer.instance, offer.key) for offer in offers if offer.nonces]
         finally:
             lock.release()
 
@@ -480,7 +480,7 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _is_token(text: object) -> bool:
+def _is_token(text: object) -> TypeGuard[str]:
     """Printable, without blanks: it goes into a header."""
     return isinstance(text, str) and 0 < len(text) <= MAX_TOKEN and all("!" <= c <= "~" for c in text)
 

@@ -71,11 +71,11 @@ class Base:
         native = profile == "native"
         if not native and profile != "chutes-v1":
             raise ConfigError(f"there is no profile {profile!r}; it is native or chutes-v1", "profile")
-        others = {"e2e_base": e2e_base, "allow_non_confidential": allow_non_confidential}
-        others.update(usage_passthrough=usage_passthrough, every_token=every_token)
+        others: dict[str, object] = {"e2e_base": e2e_base, "allow_non_confidential": allow_non_confidential}
+        others |= {"usage_passthrough": usage_passthrough, "every_token": every_token}
         if not native:
             others = {"single_use": single_use, "suites": suites, "billing": billing}
-            others.update(padding=padding != "none", early_data=early_data != "allow")
+            others |= {"padding": padding != "none", "early_data": early_data != "allow"}
         if strange := [name for name, value in others.items() if value]:
             raise ConfigError(f"{strange[0]} does not go with the profile {profile}", "other_profile")
         if early_data != "allow":
