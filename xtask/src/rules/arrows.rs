@@ -1,19 +1,20 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay, tls -> http -> sealwire, and
+//! Crates of this workspace depend on each other in one direction: cli -> proxy -> dialects -> http -> sealwire, cli -> instance, relay, tls -> http, and
 //! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("sealwire", 0),
     ("sealwire-attest", 1),
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),
+    ("sealwire-dialects", 2),
     ("sealwire-instance", 2),
     ("sealwire-libdeflate", 2),
-    ("sealwire-proxy", 2),
+    ("sealwire-proxy", 3),
     ("sealwire-relay", 2),
     ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
