@@ -135,11 +135,6 @@ impl ProxyError {
             Self::Instance { .. } => "api_error",
             _ => SEALED_ERROR,
         };
-        ApiError {
-            status,
-            message: format!("sealwire: {self}"),
-            kind,
-            code,
-        }
+        ApiError::new(status, kind, &code, format!("sealwire: {self}"))
     }
 }

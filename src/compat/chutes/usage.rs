@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::error::{ChutesError, EventFault};
 
+mod quick;
+
 /// Choices of one answer whose counters are followed.
 const MAX_CHOICES: usize = 128;
 
@@ -69,6 +71,21 @@ struct Choice {
     index: u64,
 }
 
+/// What an event counts: tokens of its first choice, or of all if it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Count {
+    choice: Option<u64>,
+    tokens: u64,
+}
+
+fn count(data: &str) -> Option<Count> {
+    let chunk: Chunk = serde_json::from_str(data).ok()?;
+    Some(Count {
+        choice: chunk.choices.first().map(|choice| choice.index),
+        tokens: chunk.usage?.completion_tokens?,
+    })
+}
+
 /// The counter `completion_tokens` of each choice, which only grows.
 #[derive(Default)]
 pub(super) struct Counter {
@@ -90,26 +107,24 @@ impl Counter {
 
     /// Takes the data of one event of the inner stream. Events of other shapes, or without counts, say nothing.
     pub(super) fn observe(&mut self, data: &str) -> Result<(), ChutesError> {
-        let Ok(chunk) = serde_json::from_str::<Chunk>(data) else {
+        let Some(Count { choice, tokens }) = quick::count(data.as_bytes()).or_else(|| count(data))
+        else {
             return Ok(());
         };
-        let Some(count) = chunk.usage.and_then(|usage| usage.completion_tokens) else {
-            return Ok(());
-        };
-        let Some(choice) = chunk.choices.first() else {
-            return self.total(count);
+        let Some(choice) = choice else {
+            return self.total(tokens);
         };
         let room = self.seen.len() < MAX_CHOICES;
-        let last = match self.seen.entry(choice.index) {
+        let last = match self.seen.entry(choice) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) if room => entry.insert(0),
             Entry::Vacant(_) => return Ok(()),
         };
-        let step = count.checked_sub(*last).ok_or(ChutesError::Counter)?;
+        let step = tokens.checked_sub(*last).ok_or(ChutesError::Counter)?;
         if self.every_token && step > 1 {
             return Err(ChutesError::Counter);
         }
-        *last = count;
+        *last = tokens;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Crates of this workspace depend on each other in one direction: cli -> proxy, instance, relay, tls -> http -> sealwire, and
+//! Crates of this workspace depend on each other in one direction: cli -> proxy -> dialects -> http -> sealwire, cli -> instance, relay, tls -> http, and
 //! cli -> a provider -> (its tests) provider-test -> sealwire.
 
 use crate::report::Outcome;
@@ -11,9 +11,10 @@ const LAYERS: [(&str, u8); 14] = [
     ("sealwire-http", 1),
     ("sealwire-provider-test", 1),
     ("sealwire-aws-lc-rs", 2),
+    ("sealwire-dialects", 2),
     ("sealwire-instance", 2),
     ("sealwire-libdeflate", 2),
-    ("sealwire-proxy", 2),
+    ("sealwire-proxy", 3),
     ("sealwire-relay", 2),
     ("sealwire-tls", 2),
     ("sealwire-vectors", 3),

@@ -153,12 +153,7 @@ impl Fault {
             Self::NoAnswer => "api_error",
             _ => SEALED_ERROR,
         };
-        ApiError {
-            status,
-            message: format!("sealwire: {self}"),
-            kind,
-            code,
-        }
+        ApiError::new(status, kind, &code, format!("sealwire: {self}"))
     }
 }
 

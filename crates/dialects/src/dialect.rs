@@ -1,0 +1,130 @@
+//! The APIs, and how each of them says that something failed.
+
+use serde_json::json;
+
+use crate::ApiError;
+
+/// An API that applications speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI: Chat Completions, Completions, Embeddings, Models.
+    OpenAi,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+}
+
+impl Dialect {
+    /// The dialect of a path below the proxy's address.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        let is = |base: &str| {
+            path.strip_prefix(base)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is("/v1/responses") {
+            Self::Responses
+        } else if is("/v1/messages") {
+            Self::Messages
+        } else {
+            Self::OpenAi
+        }
+    }
+
+    /// The status that an error goes out with. Codex retries every status but 400 and 404, and hides what some of them say: what must not be tried again
+    /// is a 400 there. Anthropic's overload has a status of its own.
+    #[must_use]
+    pub fn status(self, error: &ApiError) -> u16 {
+        match (self, error.status) {
+            (Self::Responses, 401 | 403 | 422 | 451) if error.retry == Some(false) => 400,
+            (Self::Messages, 503) => 529,
+            (_, status) => status,
+        }
+    }
+
+    /// The body of an error.
+    #[must_use]
+    pub fn error_body(self, error: &ApiError) -> Vec<u8> {
+        match self {
+            Self::OpenAi | Self::Responses => error.to_json(),
+            Self::Messages => json!({
+                "type": "error",
+                "error": { "type": messages_type(self.status(error)), "message": messages_text(error) },
+            })
+            .to_string()
+            .into_bytes(),
+        }
+    }
+}
+
+/// Anthropic's type of error for a status.
+#[must_use]
+pub fn messages_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        504 => "timeout_error",
+        503 | 529 => "overloaded_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
+/// The message of an error as Anthropic's clients expect it: they know a prompt that is too long by these words, and offer to compact.
+#[must_use]
+pub fn messages_text(error: &ApiError) -> String {
+    match error.context {
+        Some(context) => format!(
+            "prompt is too long: {} tokens > {} maximum",
+            context.asked, context.most
+        ),
+        None => error.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_tell_the_dialect() {
+        for (path, dialect) in [
+            ("/v1/chat/completions", Dialect::OpenAi),
+            ("/v1/models", Dialect::OpenAi),
+            ("/v1/responses", Dialect::Responses),
+            ("/v1/responses/resp_1", Dialect::Responses),
+            ("/v1/responsesx", Dialect::OpenAi),
+            ("/v1/messages", Dialect::Messages),
+            ("/v1/messages/count_tokens", Dialect::Messages),
+        ] {
+            assert_eq!(Dialect::of_path(path), dialect, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_tried_again_is_a_400_for_responses() {
+        let mut error = ApiError::invalid_request(403, "not_attested", "no");
+        assert_eq!(Dialect::Responses.status(&error), 403);
+        error.retry = Some(false);
+        assert_eq!(Dialect::Responses.status(&error), 400);
+        assert_eq!(Dialect::Messages.status(&error), 403);
+        assert_eq!(Dialect::OpenAi.status(&error), 403);
+    }
+
+    #[test]
+    fn an_overload_is_529_for_messages() {
+        let error = ApiError::server_error(503, "no_instance", "none");
+        assert_eq!(Dialect::Messages.status(&error), 529);
+        let body = Dialect::Messages.error_body(&error);
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(
+            body,
+            json!({"type":"error","error":{"type":"overloaded_error","message":"none"}})
+        );
+    }
+}
