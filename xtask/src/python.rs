@@ -90,9 +90,8 @@ pub(crate) fn package(report: &mut Report) {
 /// Builds a wheel with maturin and installs it into the environment.
 pub(crate) fn wheel(profile: &str) -> Outcome {
     let folder = target_dir().join("wheels").join(profile);
-    if let Err(error) = fs::create_dir_all(&folder) {
-        return Outcome::Failed(format!("{}: {error}", folder.display()));
-    }
+    // One wheel at a time, so that it is known which one.
+    let _ = fs::remove_dir_all(&folder);
     let mut build = command(venv_python());
     build
         .args(["-m", "maturin", "build", "--quiet", "--profile", profile])
@@ -102,14 +101,21 @@ pub(crate) fn wheel(profile: &str) -> Outcome {
         .arg("--out")
         .arg(&folder)
         .env("CARGO_TARGET_DIR", target_dir());
+    match status(build) {
+        Outcome::Passed(_) => {}
+        other => return other,
+    }
+    let wheels = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let Some(wheel) = wheels.map(|entry| entry.path()).next() else {
+        return Outcome::Failed(format!("no wheel in {}", folder.display()));
+    };
     let mut install = command(venv_python());
     install
         .args(["-m", "pip", "install", "--quiet"])
-        .args(["--disable-pip-version-check", "--no-index", "--no-deps"])
-        .args(["--force-reinstall", "--find-links"])
-        .arg(&folder)
-        .arg("sealwire");
-    all([build, install])
+        .args(["--disable-pip-version-check", "--no-deps"])
+        .arg("--force-reinstall")
+        .arg(wheel);
+    status(install)
 }
 
 /// Every implementation against every other. One that is not there is skipped by name; in CI it fails by name.

@@ -39,6 +39,7 @@ pub(crate) struct Fault {
     class: Class,
     code: String,
     message: String,
+    status: Option<u16>,
 }
 
 impl Fault {
@@ -48,20 +49,21 @@ impl Fault {
             class,
             code: code.replace('-', "_"),
             message: message.into(),
+            status: None,
         }
+    }
+
+    /// The same, with the HTTP status that goes with it.
+    pub(crate) const fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
     }
 }
 
 impl From<Fault> for PyErr {
-    fn from(
-        Fault {
-            class,
-            code,
-            message,
-        }: Fault,
-    ) -> Self {
-        let arguments = (message, code);
-        match class {
+    fn from(fault: Fault) -> Self {
+        let arguments = (fault.message, fault.code, fault.status);
+        match fault.class {
             Class::Answer => classes::AnswerError::new_err(arguments),
             Class::Config => classes::ConfigError::new_err(arguments),
             Class::Evidence => classes::EvidenceError::new_err(arguments),

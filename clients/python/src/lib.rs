@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 mod bundle;
 mod chutes;
+mod dialects;
 mod errors;
 mod evidence;
 mod lowlevel;
@@ -31,6 +32,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::chutes::{ChutesAwait, ChutesStream, instance_key, seal_request};
+    #[pymodule_export]
+    use crate::dialects::{EventWriter, Translator, count_tokens, error_body, translate};
     #[pymodule_export]
     use crate::evidence::{ChutesEvidence, Collateral, Evidence, Policy, Report};
     #[pymodule_export]

@@ -286,3 +286,22 @@ def test_each_attempt_is_sealed_anew(own):
     first, second = (request.read() for request in relay.requests if request.method == "POST")
     assert first[:64] != second[:64]
     assert first[-64:] != second[-64:]
+
+
+class Endless(httpx.SyncByteStream):
+    """A body, and then nothing, not even its end."""
+
+    def __init__(self, body):
+        self.body = body
+
+    def __iter__(self):
+        yield self.body
+        raise httpx.ReadTimeout("nothing more")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_an_answer_is_whole_whatever_follows_it(own, stream):
+    relay = changed(lambda response, body: httpx.Response(200, headers=response.headers, stream=Endless(body)))
+    answer = client(own, transport=relay).post(CHAT, json=question(stream=stream))
+    assert b"three" in answer.content
+    assert (b"[DONE]" in answer.content) == stream

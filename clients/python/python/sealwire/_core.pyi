@@ -10,6 +10,7 @@ __all__ = [
     "ChutesEvidence",
     "ChutesStream",
     "Collateral",
+    "EventWriter",
     "Evidence",
     "Opener",
     "Policy",
@@ -17,8 +18,11 @@ __all__ = [
     "Report",
     "Sealer",
     "SwitchKey",
+    "Translator",
     "VerifiedBundle",
+    "count_tokens",
     "discovery_target",
+    "error_body",
     "evidence_target",
     "instance_key",
     "offered",
@@ -29,6 +33,7 @@ __all__ = [
     "seal",
     "seal_request",
     "start",
+    "translate",
 ]
 
 _Padding = Literal["none", "padme", "buckets", "constant"]
@@ -264,6 +269,20 @@ class Question:
     def stream(self) -> bool: ...
     @property
     def asks_usage(self) -> bool: ...
+
+def translate(path: str, body: bytes) -> tuple[bytes, Translator]: ...
+def count_tokens(body: bytes) -> bytes: ...
+def error_body(path: str, status: int, kind: str, code: str, message: str, retry: bool) -> tuple[int, bytes]: ...
+
+@final
+class Translator:
+    def whole(self, status: int, body: bytes) -> tuple[int, bytes]: ...
+    def stream(self) -> EventWriter: ...
+
+@final
+class EventWriter:
+    def push(self, events: bytes) -> bytes: ...
+    def end(self) -> bytes: ...
 
 def seal(
     bundle: VerifiedBundle,

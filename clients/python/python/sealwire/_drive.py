@@ -47,8 +47,7 @@ class Drive:
             timeout = _clipped(step)
             request = self._request("POST", step.url, step.headers, timeout, step.body)
             response = self._within(step.deadline, lambda: self._transport.handle_request(request))
-            # The rest of the answer has the caller's patience.
-            timeout.update(step.timeout)
+            _unclip(timeout, step)
             open_[id(response)] = (response, iter(response.stream))
             return response
         if isinstance(step, Fetch):
@@ -122,7 +121,7 @@ class AsyncDrive(Drive):
                 response = await self._transport.handle_async_request(request)
             if response is None:
                 raise Deadline
-            timeout.update(step.timeout)
+            _unclip(timeout, step)
             open_[id(response)] = (response, response.stream.__aiter__())
             return response
         if isinstance(step, Fetch):
@@ -155,6 +154,12 @@ def _handed_out(value: Any, open_: dict[int, tuple[Any, Any]]) -> Any:
 
 def _limit(deadline: float | None) -> anyio.CancelScope:
     return anyio.move_on_after(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+
+def _unclip(timeout: dict[str, float | None], step: Send) -> None:
+    """The rest of the answer has the caller's patience; the library looks at the timeouts again when it reads on."""
+    timeout.clear()
+    timeout.update(step.timeout)
 
 
 def _clipped(step: Send) -> dict[str, float | None]:

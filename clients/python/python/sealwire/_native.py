@@ -10,6 +10,7 @@ from typing import Any, Generator
 from . import _core
 from ._evidence import Collaterals, Judgement, Known, judged, refused
 from ._plan import (
+    PATIENCE,
     Acquire,
     Answered,
     Close,
@@ -172,8 +173,16 @@ class Native:
             if len(whole) > options.max_answer_bytes:
                 limit = options.max_answer_bytes
                 raise AnswerError(f"the answer has more than {limit} bytes", "answer_too_large")
-        yield from gather(response, MAX_PROBLEM)
+        yield from self._drain(response)
         return Answered(status, fields, bytes(whole))
+
+    def _drain(self, response: Any) -> Generator[Step, Any, None]:
+        """Reads the end of the HTTP message, after which the connection can be used again. The answer is whole whatever comes of it."""
+        try:
+            yield Read(response, time.monotonic() + PATIENCE)
+        except (Deadline, self._library.TransportError):
+            pass
+        yield Close(response)
 
     def _accept(self, response: Any) -> Generator[Step, Any, None]:
         """Sorts a relay's answer into a sealed one and an error of the relay plane."""

@@ -12,6 +12,10 @@ Headers = list[tuple[str, str]]
 Timeout = dict[str, "float | None"]
 
 
+#: How long the end of an HTTP message is waited for when the answer in it is whole, seconds.
+PATIENCE = 1.0
+
+
 class Deadline(Exception):
     """A step did not end in time. Only plans see it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from base64 import urlsafe_b64decode
@@ -12,15 +11,16 @@ import anyio
 
 from . import _core
 from ._chutes import Chutes, ChutesOptions
+from ._dialects import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, written
 from ._drive import AsyncDrive, Drive
 from ._evidence import INTEL_PCS, Collaterals, load_policy
 from ._native import Native, NativeOptions
-from ._plan import Answered, Locks, Plan, Question
+from ._plan import PATIENCE, Answered, Locks, Plan, Question
 from ._routes import AsyncRoutes, Routes
 from .errors import ConfigError, Error, RequestError, as_transport_error
 
 #: What is sealed. Only the end of a URL's path counts.
-POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", RESPONSES, MESSAGES)
 MODELS = "/v1/models"
 #: Fields of the application's request that are sealed with it; no other leaves.
 FIELDS = ("accept", "accept-language", "content-type", "user-agent")
@@ -147,7 +147,7 @@ class Base:
         key = self._relay_key(request.headers)
         if request.method == "GET" and path == MODELS:
             return self._client.models(key, timeout)
-        if request.method != "POST" or path not in POSTS:
+        if request.method != "POST" or path not in (*POSTS, COUNT_TOKENS):
             taken = f"POST {', '.join(POSTS)} and GET {MODELS}"
             text = f"{request.method} {request.url.path} cannot be sealed, so it is not sent; this transport takes {taken}"
             raise RequestError(text, "unknown_url")
@@ -155,14 +155,19 @@ class Base:
             raise RequestError("a request with a content coding cannot be sealed", "bad_body")
         if len(content) > self._max_request_bytes:
             raise RequestError(f"the request has more than {self._max_request_bytes} bytes", "request_too_large")
+        if path == COUNT_TOKENS:
+            # An estimate, made here.
+            return _at_once(Answered(200, [("content-type", b"application/json")], _core.count_tokens(content)))
+        translator = None
+        if path in (RESPONSES, MESSAGES):
+            content, translator = _core.translate(path, content)
+            path = CHAT
         read = _core.read_question(content)
-        fields = [
-            (name, value) for name in FIELDS for value in _values(request.headers, name)
-        ]
+        fields = [(name, value) for name in FIELDS for value in _values(request.headers, name)]
         thinking = request.headers.get("x-enable-thinking", "").lower() == "true"
-        return self._client.ask(
-            Question(path, fields, content, read.model, read.stream, read.asks_usage, thinking, key, timeout)
-        )
+        question = Question(path, fields, content, read.model, read.stream, read.asks_usage, thinking, key, timeout)
+        plan = self._client.ask(question)
+        return written(translator, read.stream, plan) if translator else plan
 
     def _relay_key(self, headers: Any) -> str | None:
         if self._key or not self._forward_key:
@@ -186,14 +191,10 @@ class Base:
         if self._errors == "raise":
             raised = as_transport_error(error, self._library.TransportError)
             raise raised from error.__cause__
-        shown = {"message": f"sealwire: {error.message}", "type": error.type, "param": None, "code": error.code}
-        document: dict[str, Any] = {"error": shown}
-        if _path(request.url.path) == "/v1/messages":
-            document["type"] = "error"
+        path, text = _path(request.url.path), f"sealwire: {error.message}"
+        status, body = _core.error_body(path, error.status, error.type, error.code, text, error.retryable)
         headers = {"content-type": "application/json", "x-should-retry": str(error.retryable).lower()}
-        return self._library.Response(
-            error.status, headers=headers, content=json.dumps(document).encode(), request=request
-        )
+        return self._library.Response(status, headers=headers, content=body, request=request)
 
 
 class Sync(Base):
@@ -262,10 +263,13 @@ class SyncBody(Body):
                         yield opened
                     return
                 push(b"")
-            # What is left is the end of the HTTP message, after which the connection can be used again.
-            next(self._pieces, None)
         except Error as error:
             raise self._raised(error) from error.__cause__
+        # What is left is the end of the HTTP message, after which the connection can be used again. The answer is whole whatever comes of it.
+        try:
+            next(self._pieces, None)
+        except self._error:
+            pass
 
     def close(self) -> None:
         self._response.close()
@@ -288,10 +292,14 @@ class AsyncBody(Body):
                         yield opened
                     return
                 push(b"")
-            # What is left is the end of the HTTP message, after which the connection can be used again.
-            await anext(self._pieces, None)
         except Error as error:
             raise self._raised(error) from error.__cause__
+        # What is left is the end of the HTTP message, after which the connection can be used again. The answer is whole whatever comes of it.
+        try:
+            with anyio.move_on_after(PATIENCE):
+                await anext(self._pieces, None)
+        except self._error:
+            pass
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -299,10 +307,16 @@ class AsyncBody(Body):
 
 def _path(path: str) -> str:
     """The part of a URL's path that counts: base URLs may have prefixes of their own."""
-    for known in (*POSTS, MODELS):
+    for known in (*POSTS, MODELS, COUNT_TOKENS):
         if path.endswith(known):
             return known
     return path
+
+
+def _at_once(answered: Answered) -> Plan:
+    """A plan that asks nobody."""
+    yield from ()
+    return answered
 
 
 def _values(headers: Any, name: str) -> list[bytes]:
