@@ -85,7 +85,8 @@ def test_cancelling_ends_the_instances_work(binary, upstream):
     rig = Rig(binary, upstream=upstream.url, profile="chutes-v1")
     try:
         with client(rig, **waived(rig)).stream("POST", CHAT, json=question(stream=True)) as response:
-            next(response.iter_bytes())
+            pieces = response.iter_bytes()
+            next(pieces)
             assert not upstream.gone.is_set()
         assert upstream.gone.wait(10)
     finally:

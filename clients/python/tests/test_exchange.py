@@ -27,7 +27,8 @@ def test_closing_a_stream_ends_the_instances_work(library, own, upstream):
     upstream.endless = True
     with library.client(own.url, pins=own.identity) as http:
         with http.stream("POST", CHAT, json=question(stream=True)) as response:
-            next(response.iter_bytes())
+            pieces = response.iter_bytes()
+            next(pieces)
             assert not upstream.gone.is_set()
         assert upstream.gone.wait(LEAVES)
 
