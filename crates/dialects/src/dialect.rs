@@ -56,6 +56,23 @@ impl Dialect {
             .into_bytes(),
         }
     }
+
+    /// The data of an `error` event, for a stream of the model server's own that broke.
+    #[must_use]
+    pub fn error_event(self, error: &ApiError) -> String {
+        match self {
+            Self::OpenAi => error.to_value().to_string(),
+            Self::Responses => json!({
+                "type": "error",
+                "code": error.code,
+                "message": error.message,
+                "param": error.param,
+                "sequence_number": 0,
+            })
+            .to_string(),
+            Self::Messages => String::from_utf8_lossy(&self.error_body(error)).into_owned(),
+        }
+    }
 }
 
 /// Anthropic's type of error for a status.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request, StatusCode};
 use sealwire::{Bundle, BundlePolicy, CryptoProvider, Error, IdentityTrust, VerifiedBundle};
 use sealwire_http::carriage::{BUNDLES_PATH, to_base64url};
@@ -14,8 +13,9 @@ use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::ProxyError;
-use crate::identities::Identities;
+use super::error::ProxyError;
+use super::identities::Identities;
+use crate::relay::authorize;
 use crate::{ProxyConfig, Trust, unix_now};
 
 /// A bundle is not used in its last seconds: the request has to arrive too.
@@ -371,14 +371,4 @@ pub(crate) async fn get(
             why: error.to_string(),
         })?;
     Ok((status, body))
-}
-
-/// Sets the relay's key, marked so that it is not logged.
-pub(crate) fn authorize(headers: &mut http::HeaderMap, key: Option<&str>) {
-    if let Some(key) = key
-        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}"))
-    {
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
 }
