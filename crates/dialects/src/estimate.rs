@@ -1,6 +1,6 @@
 //! How many tokens a Chat request has, roughly: for clamps and for `count_tokens`, where exact counts would cost a round trip.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Bytes of prose for one token; JSON has more short tokens.
 const PROSE_TENTHS: u64 = 40;
@@ -13,6 +13,17 @@ const MESSAGE: u64 = 4;
 /// An estimate of the prompt of a Chat request: its messages and tools. At least 1.
 #[must_use]
 pub fn prompt_tokens(request: &Value) -> u64 {
+    request.as_object().map_or(1, prompt_members)
+}
+
+/// An estimate of an answer of so many bytes.
+#[must_use]
+pub fn answer_tokens(bytes: usize) -> u64 {
+    tokens(bytes, PROSE_TENTHS)
+}
+
+/// The same as [`prompt_tokens`], for the members of the request.
+pub(crate) fn prompt_members(request: &Map<String, Value>) -> u64 {
     let messages: u64 = request
         .get("messages")
         .and_then(Value::as_array)
