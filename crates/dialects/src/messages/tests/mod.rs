@@ -156,7 +156,9 @@ fn accumulate(events: &[Value]) -> Value {
     let mut over = false;
     for event in events {
         assert!(!over, "an event behind message_stop");
-        let index = event["index"].as_u64().map(|index| usize::try_from(index).expect("an index"));
+        let index = event["index"]
+            .as_u64()
+            .map(|index| usize::try_from(index).expect("an index"));
         match event["type"].as_str().expect("a type") {
             "ping" => {}
             "message_start" => {

@@ -30,7 +30,10 @@ fn a_plain_request_becomes_a_plain_request() {
         })
     );
     let translated = translated(&request);
-    assert_eq!((translated.model.as_str(), translated.stream), ("model-a", true));
+    assert_eq!(
+        (translated.model.as_str(), translated.stream),
+        ("model-a", true)
+    );
     assert!(translated.dropped.is_empty());
 }
 
@@ -53,7 +56,11 @@ fn what_may_be_missed_is_noted_by_name() {
         "mcp_servers": [{"type": "url", "url": "https://example.com", "name": "n"}], "container": "c", "inference_geo": null,
     }));
     assert_eq!(translated(&request).dropped, ["container", "mcp_servers"]);
-    assert!(translated(&with(json!({"mcp_servers": []}))).dropped.is_empty());
+    assert!(
+        translated(&with(json!({"mcp_servers": []})))
+            .dropped
+            .is_empty()
+    );
 }
 
 #[test]
@@ -70,7 +77,11 @@ fn a_body_that_is_no_request_names_the_member() {
         (with(json!({"max_tokens": "many"})), Some("max_tokens")),
     ] {
         let error = refused(&request);
-        assert_eq!((error.status, error.param.as_deref()), (400, param), "{request}");
+        assert_eq!(
+            (error.status, error.param.as_deref()),
+            (400, param),
+            "{request}"
+        );
     }
     let cut = translate(b"{\"model\":", &Settings::default(), MOMENT);
     assert!(cut.is_err_and(|error| error.code == "invalid_json"));
@@ -98,7 +109,8 @@ fn half_of_a_surrogate_pair_does_not_fail_a_request() {
 
 #[test]
 fn the_line_of_billing_never_reaches_the_model() {
-    let billing = "x-anthropic-billing-header: cc_version=2.1.197.abc; cc_entrypoint=cli; cch=00000;";
+    let billing =
+        "x-anthropic-billing-header: cc_version=2.1.197.abc; cc_entrypoint=cli; cch=00000;";
     let request = |system| messages(&with(json!({"system": system})));
     let expected = json!([{"role": "system", "content": "You are here.\nBe kind."}, user("hello")]);
     assert_eq!(
@@ -110,7 +122,10 @@ fn the_line_of_billing_never_reaches_the_model() {
         ])),
         expected
     );
-    assert_eq!(request(json!(format!("{billing}\nYou are here.\nBe kind."))), expected);
+    assert_eq!(
+        request(json!(format!("{billing}\nYou are here.\nBe kind."))),
+        expected
+    );
     assert_eq!(request(json!(billing)), json!([user("hello")]));
 }
 
@@ -123,7 +138,10 @@ fn a_system_message_between_turns_is_not_hoisted_by_default() {
         user("c"),
     ]}));
     let of = |inline_system| {
-        let settings = Settings { inline_system, ..Settings::default() };
+        let settings = Settings {
+            inline_system,
+            ..Settings::default()
+        };
         chat_with(&talk, &settings)["messages"].clone()
     };
     let system = |text: &str| json!({"role": "system", "content": text});
@@ -131,21 +149,39 @@ fn a_system_message_between_turns_is_not_hoisted_by_default() {
     assert_eq!(InlineSystem::default(), InlineSystem::User);
     assert_eq!(
         of(InlineSystem::User),
-        json!([system("first"), user("a"), b, user("<system-reminder>\nthe mode has changed\n</system-reminder>\nc")])
+        json!([
+            system("first"),
+            user("a"),
+            b,
+            user("<system-reminder>\nthe mode has changed\n</system-reminder>\nc")
+        ])
     );
     assert_eq!(
         of(InlineSystem::Keep),
-        json!([system("first"), user("a"), b, system("the mode has changed"), user("c")])
+        json!([
+            system("first"),
+            user("a"),
+            b,
+            system("the mode has changed"),
+            user("c")
+        ])
     );
     assert_eq!(
         of(InlineSystem::Hoist),
-        json!([system("first\nthe mode has changed"), user("a"), b, user("c")])
+        json!([
+            system("first\nthe mode has changed"),
+            user("a"),
+            b,
+            user("c")
+        ])
     );
 }
 
 #[test]
 fn system_messages_before_the_first_turn_belong_to_the_system_prompt() {
-    let request = with(json!({"system": "one", "messages": [{"role": "system", "content": "two"}, user("a")]}));
+    let request = with(
+        json!({"system": "one", "messages": [{"role": "system", "content": "two"}, user("a")]}),
+    );
     assert_eq!(
         messages(&request),
         json!([{"role": "system", "content": "one\ntwo"}, user("a")])
@@ -162,10 +198,20 @@ fn a_system_message_does_not_part_results_from_their_calls() {
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "r"}]},
     ]));
     for inline_system in [InlineSystem::User, InlineSystem::Keep] {
-        let settings = Settings { inline_system, ..Settings::default() };
+        let settings = Settings {
+            inline_system,
+            ..Settings::default()
+        };
         let messages = chat_with(&request, &settings)["messages"].clone();
-        assert_eq!(messages[2], json!({"role": "tool", "tool_call_id": "t1", "content": "r"}));
-        assert!(messages[3]["content"].as_str().is_some_and(|text| text.contains("note")));
+        assert_eq!(
+            messages[2],
+            json!({"role": "tool", "tool_call_id": "t1", "content": "r"})
+        );
+        assert!(
+            messages[3]["content"]
+                .as_str()
+                .is_some_and(|text| text.contains("note"))
+        );
     }
 }
 
@@ -231,10 +277,14 @@ fn a_result_says_that_its_image_follows_and_an_error_is_marked_once() {
         messages(&talk(json!([{"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": "t", "content": content, "is_error": is_error}]}])))
     };
-    let image = json!([{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}]);
+    let image =
+        json!([{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}]);
     let shown = result(image, false);
     assert_eq!(shown[0]["content"], "The result is in the next message.");
-    assert_eq!(shown[1]["content"][0]["image_url"]["url"], "https://example.com/a.png");
+    assert_eq!(
+        shown[1]["content"][0]["image_url"]["url"],
+        "https://example.com/a.png"
+    );
     assert_eq!(result(json!("Error: no"), true)[0]["content"], "Error: no");
     assert_eq!(result(Value::Null, false)[0]["content"], "");
     let found = result(json!([{"type": "tool_reference", "tool_name": "f"}]), false);
@@ -265,13 +315,26 @@ fn what_cannot_be_shown_is_refused_when_it_is_new_and_named_when_it_is_history()
     for block in [pdf, file] {
         let turn = json!({"role": "user", "content": [{"type": "text", "text": "read"}, block]});
         let error = refused(&talk(json!([turn])));
-        assert_eq!((error.status, error.param.as_deref()), (400, Some("messages.0.content.1")));
-        let later = messages(&talk(json!([turn, {"role": "assistant", "content": "no"}, user("go on")])));
-        assert!(later[0]["content"].as_str().is_some_and(|text| text.contains("was left out here")));
+        assert_eq!(
+            (error.status, error.param.as_deref()),
+            (400, Some("messages.0.content.1"))
+        );
+        let later = messages(&talk(
+            json!([turn, {"role": "assistant", "content": "no"}, user("go on")]),
+        ));
+        assert!(
+            later[0]["content"]
+                .as_str()
+                .is_some_and(|text| text.contains("was left out here"))
+        );
         // The agent's loop attached it: the model can go another way.
         let result = json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [block]}, block]});
         let looped = messages(&talk(json!([result])));
-        assert!(looped[0]["content"].as_str().is_some_and(|text| text.contains("was left out here")));
+        assert!(
+            looped[0]["content"]
+                .as_str()
+                .is_some_and(|text| text.contains("was left out here"))
+        );
     }
 }
 
@@ -317,18 +380,28 @@ fn reasoning_goes_back_to_the_model_and_redacted_reasoning_does_not() {
 
 #[test]
 fn a_prefill_is_continued() {
-    let chat = chat(&talk(json!([user("a"), {"role": "assistant", "content": "The answer is ("}])));
+    let chat = chat(&talk(
+        json!([user("a"), {"role": "assistant", "content": "The answer is ("}]),
+    ));
     assert_eq!(chat["continue_final_message"], true);
     assert_eq!(chat["add_generation_prompt"], false);
-    assert_eq!(chat["messages"][1], json!({"role": "assistant", "content": "The answer is ("}));
+    assert_eq!(
+        chat["messages"][1],
+        json!({"role": "assistant", "content": "The answer is ("})
+    );
     let call = json!({"type": "tool_use", "id": "t", "name": "f", "input": {}});
-    let open = super::chat(&talk(json!([user("a"), {"role": "assistant", "content": [call]}])));
+    let open = super::chat(&talk(
+        json!([user("a"), {"role": "assistant", "content": [call]}]),
+    ));
     assert!(open.get("continue_final_message").is_none());
 }
 
 #[test]
 fn max_tokens_is_clamped_to_what_the_model_has() {
-    let settings = Settings { max_model_len: Some(8_192), ..Settings::default() };
+    let settings = Settings {
+        max_model_len: Some(8_192),
+        ..Settings::default()
+    };
     let chat = chat_with(&with(json!({"max_tokens": 64_000})), &settings);
     let tokens = chat["max_tokens"].as_u64().expect("a number");
     assert!((7_000..8_192).contains(&tokens), "{tokens}");
@@ -337,31 +410,81 @@ fn max_tokens_is_clamped_to_what_the_model_has() {
 
 #[test]
 fn the_salt_of_the_cache_is_set() {
-    let settings = Settings { cache_salt: Some("salt".into()), ..Settings::default() };
-    assert_eq!(chat_with(&with(json!({"cache_salt": "theirs"})), &settings)["cache_salt"], "salt");
-    assert!(chat(&with(json!({"cache_salt": "theirs"}))).get("cache_salt").is_none());
+    let settings = Settings {
+        cache_salt: Some("salt".into()),
+        ..Settings::default()
+    };
+    assert_eq!(
+        chat_with(&with(json!({"cache_salt": "theirs"})), &settings)["cache_salt"],
+        "salt"
+    );
+    assert!(
+        chat(&with(json!({"cache_salt": "theirs"})))
+            .get("cache_salt")
+            .is_none()
+    );
 }
 
 #[test]
 fn thinking_and_effort() {
     let of = |members| {
         let chat = chat(&with(members));
-        (chat["reasoning_effort"].clone(), chat["chat_template_kwargs"]["enable_thinking"].clone(), chat["chat_template_kwargs"]["thinking"].clone())
+        (
+            chat["reasoning_effort"].clone(),
+            chat["chat_template_kwargs"]["enable_thinking"].clone(),
+            chat["chat_template_kwargs"]["thinking"].clone(),
+        )
     };
     let (on, off, none) = (json!(true), json!(false), Value::Null);
     for (members, effort, think) in [
         (json!({}), none.clone(), &none),
-        (json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}), json!("none"), &off),
-        (json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}), json!("low"), &on),
-        (json!({"thinking": {"type": "enabled", "budget_tokens": 8000}}), json!("medium"), &on),
-        (json!({"thinking": {"type": "enabled", "budget_tokens": 31999}}), json!("high"), &on),
-        (json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "output_config": {"effort": "medium"}}), json!("medium"), &on),
+        (
+            json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "max"}}),
+            json!("none"),
+            &off,
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+            json!("low"),
+            &on,
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 8000}}),
+            json!("medium"),
+            &on,
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 31999}}),
+            json!("high"),
+            &on,
+        ),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "output_config": {"effort": "medium"}}),
+            json!("medium"),
+            &on,
+        ),
         (json!({"thinking": {"type": "adaptive"}}), none.clone(), &on),
-        (json!({"thinking": {"type": "between_tools"}, "output_config": {"effort": "xhigh"}}), json!("high"), &on),
-        (json!({"output_config": {"effort": "low"}}), json!("low"), &none),
-        (json!({"output_config": {"effort": "of_tomorrow"}}), none.clone(), &none),
+        (
+            json!({"thinking": {"type": "between_tools"}, "output_config": {"effort": "xhigh"}}),
+            json!("high"),
+            &on,
+        ),
+        (
+            json!({"output_config": {"effort": "low"}}),
+            json!("low"),
+            &none,
+        ),
+        (
+            json!({"output_config": {"effort": "of_tomorrow"}}),
+            none.clone(),
+            &none,
+        ),
     ] {
-        assert_eq!(of(members.clone()), (effort, think.clone(), think.clone()), "{members}");
+        assert_eq!(
+            of(members.clone()),
+            (effort, think.clone(), think.clone()),
+            "{members}"
+        );
     }
 }
 
