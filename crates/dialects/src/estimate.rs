@@ -98,4 +98,16 @@ mod tests {
             {"type":"image_url","image_url":{"url":"x".repeat(1_000_000)}}]}]});
         assert!(prompt_tokens(&image) < 2_000);
     }
+
+    #[test]
+    fn reasoning_calls_and_tools_count() {
+        let message = json!({"role":"assistant","content":"","reasoning_content":"why ".repeat(50),
+            "tool_calls":[{"function":{"name":"f","arguments":"x".repeat(200)}}]});
+        let turn = prompt_tokens(&json!({"messages":[message]}));
+        assert!((100..200).contains(&turn), "{turn}");
+        let tools = json!({"tools":[{"function":{"description":"d".repeat(360)}}]});
+        assert!(prompt_tokens(&tools) >= 100);
+        assert_eq!(prompt_tokens(&json!("no request")), 1);
+        assert_eq!((answer_tokens(0), answer_tokens(400)), (0, 100));
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::outcome::{self, End};
 use super::request::Chat;
 use super::{arguments, ids, stream};
-use crate::chat::{Completion, ToolCall};
+use crate::chat::{Completion, CompletionDetails, ToolCall, Usage};
 use crate::think::{Piece, ThinkSplitter};
 use crate::{Answer, ApiError, Moment, Settings, Stream};
 
@@ -179,12 +179,15 @@ impl Shape {
     }
 
     /// The usage, of which a request for no answer has none for it.
-    pub(super) fn usage(&self, counted: Option<crate::chat::Usage>, answer_bytes: usize) -> Value {
-        let mut usage = outcome::usage(counted, self.prompt, answer_bytes);
-        if self.prewarm {
-            usage["output_tokens"] = 0.into();
-        }
-        usage
+    pub(super) fn usage(&self, counted: Option<Usage>, answer_bytes: usize) -> Value {
+        let counted = counted.map(|mut counted| {
+            if self.prewarm {
+                counted.completion_tokens = 0;
+                counted.completion_tokens_details = CompletionDetails::default();
+            }
+            counted
+        });
+        outcome::usage(counted, self.prompt, answer_bytes)
     }
 }
 

@@ -2,13 +2,16 @@
 
 mod answer;
 mod arguments;
+mod blocks;
 mod count;
 mod native;
 mod properties;
 mod replay;
 mod request;
 mod stream;
+mod stream_calls;
 mod tools;
+mod turns;
 
 use serde_json::{Value, json};
 
@@ -71,6 +74,11 @@ fn json_of(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("JSON")
 }
 
+/// A message of the user.
+fn user(text: &str) -> Value {
+    json!({"role": "user", "content": text})
+}
+
 /// The whole answer to a completion.
 fn whole(completion: &Value) -> Value {
     let answer = translated(&with(json!({}))).answer;
@@ -89,6 +97,13 @@ fn completion(message: Value, finish: &str) -> Value {
 /// An event with this delta.
 fn delta(delta: Value) -> Value {
     json!({"choices": [{"index": 0, "delta": delta}]})
+}
+
+/// An event with a fragment of a call.
+fn call(index: u64, id: Option<&str>, name: Option<&str>, arguments: &str) -> Value {
+    delta(
+        json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]}),
+    )
 }
 
 /// An event that says why the model stopped.

@@ -4,12 +4,6 @@ use serde_json::json;
 
 use super::*;
 
-fn call(index: u64, id: Option<&str>, name: Option<&str>, arguments: &str) -> Value {
-    delta(
-        json!({"tool_calls": [{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]}),
-    )
-}
-
 #[test]
 fn the_order_of_events() {
     let events = streamed(&[
@@ -98,90 +92,6 @@ fn a_keep_alive_may_come_at_any_time() {
 }
 
 #[test]
-fn arguments_before_the_name_wait_for_it() {
-    let events = streamed(&[
-        call(0, None, None, "{\"a\""),
-        call(0, Some("t"), None, ":1"),
-        call(0, None, Some("f"), ""),
-        call(0, None, None, "}"),
-        finish("tool_calls"),
-    ]);
-    assert_eq!(
-        accumulate(&events)["content"],
-        json!([{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}])
-    );
-}
-
-#[test]
-fn text_that_arrives_in_a_call_gets_its_own_block_behind_it() {
-    let events = streamed(&[
-        call(0, Some("t"), Some("f"), "{\"a\":"),
-        delta(json!({"content": "mean"})),
-        delta(json!({"content": "while"})),
-        call(0, None, None, "1}"),
-        delta(json!({"content": " and after"})),
-        finish("tool_calls"),
-    ]);
-    assert_eq!(
-        accumulate(&events)["content"],
-        json!([{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}, {"type": "text", "text": "meanwhile and after"}])
-    );
-}
-
-#[test]
-fn calls_that_are_mixed_come_out_one_by_one() {
-    let events = streamed(&[
-        call(0, Some("t0"), Some("f"), "{\"a\":"),
-        call(1, Some("t1"), Some("g"), "{\"b\":"),
-        call(0, None, None, "1}"),
-        call(1, None, None, "2}"),
-        finish("tool_calls"),
-    ]);
-    assert_eq!(
-        accumulate(&events)["content"],
-        json!([
-            {"type": "tool_use", "id": "t0", "name": "f", "input": {"a": 1}},
-            {"type": "tool_use", "id": "t1", "name": "g", "input": {"b": 2}},
-        ])
-    );
-}
-
-#[test]
-fn calls_are_told_apart_where_the_index_does_not_say_it() {
-    let fragment = |index: Value, id: &str, name: &str, arguments: &str| {
-        delta(
-            json!({"tool_calls": [{"index": index, "id": id, "function": {"name": name, "arguments": arguments}}]}),
-        )
-    };
-    for index in [json!(0), Value::Null] {
-        let events = streamed(&[
-            fragment(index.clone(), "t0", "f", "{}"),
-            fragment(index.clone(), "t1", "f", "{\"a\":"),
-            fragment(index, "t1", "f", "1}"),
-            finish("tool_calls"),
-        ]);
-        let content = accumulate(&events)["content"].clone();
-        assert_eq!(
-            (&content[0]["id"], &content[1]["id"]),
-            (&json!("t0"), &json!("t1"))
-        );
-        assert_eq!(content[1]["input"], json!({"a": 1}));
-    }
-}
-
-#[test]
-fn an_empty_list_of_calls_beside_text_is_text() {
-    let events = streamed(&[
-        delta(json!({"content": "a", "tool_calls": []})),
-        delta(json!({"content": "b", "tool_calls": null})),
-        finish("stop"),
-    ]);
-    let message = accumulate(&events);
-    assert_eq!(message["content"], json!([{"type": "text", "text": "ab"}]));
-    assert_eq!(message["stop_reason"], "end_turn");
-}
-
-#[test]
 fn empty_deltas_make_no_blocks() {
     let events = streamed(&[
         delta(json!({"content": "", "reasoning_content": ""})),
@@ -225,33 +135,6 @@ fn an_empty_stream_is_one_empty_text() {
         counts(30, 10, 1),
     ]));
     assert_eq!(message["content"], json!([{"type": "text", "text": ""}]));
-}
-
-#[test]
-fn a_call_that_names_nothing_is_none() {
-    let chunks = [
-        call(0, Some("t"), None, "{}"),
-        finish("tool_calls"),
-        counts(30, 10, 7),
-    ];
-    let message = accumulate(&streamed(&chunks));
-    assert_eq!(message["content"], json!([{"type": "text", "text": ""}]));
-    assert_eq!(message["stop_reason"], "end_turn");
-}
-
-#[test]
-fn a_call_that_a_limit_cut_off_is_closed_but_never_half_a_command() {
-    let events = streamed(&[
-        call(0, Some("t"), Some("Bash"), "{\"command\":\"rm -rf /"),
-        finish("length"),
-        counts(30, 10, 7),
-    ]);
-    let message = accumulate(&events);
-    assert_eq!(message["stop_reason"], "max_tokens");
-    assert_eq!(
-        message["content"][0]["input"],
-        json!({"unparsed_arguments": "\"command\":\"rm -rf /"})
-    );
 }
 
 #[test]
@@ -305,10 +188,10 @@ fn an_error_closes_the_open_block_and_is_the_last() {
     stream.keep_alive(&mut out);
     stream.fail(&ApiError::server_error(500, "x", "again"), &mut out);
     assert_eq!(out, first);
-    assert_eq!(events_of(&first), "timeout_error");
+    assert_eq!(kind_of_error(&first), "timeout_error");
 }
 
-fn events_of(out: &[u8]) -> String {
+fn kind_of_error(out: &[u8]) -> String {
     events(out)[0]["error"]["type"]
         .as_str()
         .expect("a type")
@@ -345,5 +228,23 @@ fn nothing_but_one_line_of_json_is_in_an_event() {
     assert_eq!(
         accumulate(&events)["content"][0]["text"],
         "a\n\ndata: b\r\u{2028}"
+    );
+}
+
+#[test]
+fn late_reasoning_gets_a_block_of_its_own() {
+    let message = accumulate(&streamed(&[
+        delta(json!({"reasoning": "a"})),
+        delta(json!({"content": "b"})),
+        delta(json!({"reasoning": "c"})),
+        finish("stop"),
+    ]));
+    let seed = "ab".repeat(16);
+    assert_eq!(
+        message["content"],
+        json!([
+            {"type": "thinking", "thinking": "a", "signature": seed}, {"type": "text", "text": "b"},
+            {"type": "thinking", "thinking": "c", "signature": seed},
+        ])
     );
 }
