@@ -132,3 +132,28 @@ fn a_call_without_arguments_is_an_empty_object() {
         );
     }
 }
+
+#[test]
+fn a_call_is_closed_as_soon_as_it_is_whole() {
+    let mut stream = new_stream();
+    let mut seen = Vec::new();
+    for chunk in [
+        call(0, Some("t0"), Some("f"), "{\"a\":1"),
+        call(0, None, None, "}"),
+        call(1, Some("t1"), Some("g"), "{}"),
+    ] {
+        let mut out = Vec::new();
+        let event = stream.event(&chunk.to_string(), &mut out);
+        event.expect("an event");
+        let events = events(&out);
+        seen.push(kinds(&events).join(" "));
+    }
+    assert_eq!(
+        seen,
+        [
+            "message_start content_block_start",
+            "content_block_delta content_block_stop",
+            "content_block_start content_block_delta content_block_stop",
+        ]
+    );
+}
