@@ -22,6 +22,9 @@ use crate::provider::provider;
 use crate::suites;
 use crate::trust_args::{TrustArgs, TrustArgsError};
 
+/// How long a connection to the relay is kept for the next request; shorter than relays wait for one.
+const KEEP: Duration = Duration::from_secs(10);
+
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EarlyDataArg {
@@ -196,9 +199,11 @@ async fn start_native(args: ProxyArgs) -> Result<Server, ProxyError> {
     config.billing = args.billing.map(String::into_bytes);
     config.limits.request_bytes = args.max_request_bytes;
     config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
-    let client = sealwire_tls::client(
-        &ClientConfig::default(),
-        &Settings::from_env(args.authorities),
-    )?;
+    // A request on a connection that the relay has just closed is lost; the next attempt is another, with a handshake of its own.
+    let client_config = ClientConfig {
+        pool_idle: KEEP,
+        ..ClientConfig::default()
+    };
+    let client = sealwire_tls::client(&client_config, &Settings::from_env(args.authorities))?;
     Ok(start(config, provider(), client).await?)
 }

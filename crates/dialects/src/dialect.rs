@@ -56,6 +56,23 @@ impl Dialect {
             .into_bytes(),
         }
     }
+
+    /// The data of an `error` event, for a stream of the model server's own that broke.
+    #[must_use]
+    pub fn error_event(self, error: &ApiError) -> String {
+        match self {
+            Self::OpenAi => error.to_value().to_string(),
+            Self::Responses => json!({
+                "type": "error",
+                "code": error.code,
+                "message": error.message,
+                "param": error.param,
+                "sequence_number": 0,
+            })
+            .to_string(),
+            Self::Messages => String::from_utf8_lossy(&self.error_body(error)).into_owned(),
+        }
+    }
 }
 
 /// Anthropic's type of error for a status.
@@ -78,7 +95,7 @@ pub fn messages_type(status: u16) -> &'static str {
 /// The message of an error as Anthropic's clients expect it: they know a prompt that is too long by these words, and offer to compact.
 #[must_use]
 pub fn messages_text(error: &ApiError) -> String {
-    match error.context {
+    match &error.context {
         Some(context) => format!(
             "prompt is too long: {} tokens > {} maximum",
             context.asked, context.most

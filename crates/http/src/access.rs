@@ -40,10 +40,19 @@ impl Access {
     ///
     /// [`Denied`].
     pub fn check(&self, headers: &HeaderMap) -> Result<String, Denied> {
+        self.check_key(bearer(headers))
+    }
+
+    /// The same for a key that was found by other means.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`].
+    pub fn check_key(&self, key: Option<&str>) -> Result<String, Denied> {
         if self.accepted.is_empty() {
             return Ok(String::new());
         }
-        let key = bearer(headers).ok_or(Denied)?;
+        let key = key.ok_or(Denied)?;
         let hash = self.verification.hash.sha256(&[key.as_bytes()]);
         self.accepted.get(&hash).cloned().ok_or(Denied)
     }

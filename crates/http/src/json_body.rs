@@ -81,6 +81,23 @@ impl<'a> JsonBody<'a> {
         self.insert(&format!("{name}:{value}"))
     }
 
+    /// The object without a member, compact between members, every value to the byte; `None` if it is no UTF-8.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Option<String> {
+        let mut out = String::with_capacity(self.json.len());
+        for (have, value) in self.members.iter().filter(|(have, _)| have != name) {
+            out.push(if out.is_empty() { '{' } else { ',' });
+            out.push_str(&serde_json::to_string(have).ok()?);
+            out.push(':');
+            out.push_str(value.get());
+        }
+        if out.is_empty() {
+            out.push('{');
+        }
+        out.push('}');
+        Some(out)
+    }
+
     /// The body with `stream_options.include_usage` set and every other byte as it came, or `None` if the client asked for it itself, or if
     /// `stream_options` is nothing that could hold it: that is left to the model server to refuse.
     #[must_use]
@@ -215,6 +232,20 @@ mod tests {
             r#"{"z":1.0,"x\"y":{} }"#
         );
         assert_eq!(set("{ }", "x", "true"), r#"{"x":true }"#);
+    }
+
+    #[test]
+    fn a_member_is_left_out_and_the_values_of_the_others_stay() {
+        let without = |json: &str, name: &str| {
+            let body = JsonBody::parse(json.as_bytes()).expect("an object");
+            body.without(name).expect("UTF-8")
+        };
+        assert_eq!(
+            without(r#"{ "a" : 1.0, "b":[1, 2],"c":{ } }"#, "b"),
+            r#"{"a":1.0,"c":{ }}"#
+        );
+        assert_eq!(without(r#"{"a":1}"#, "a"), "{}");
+        assert_eq!(without(r#"{"a":1}"#, "b"), r#"{"a":1}"#);
     }
 
     #[test]

@@ -1,24 +1,22 @@
-//! The proxy: an OpenAI-compatible server on the user's own machine that seals every request before it leaves.
+//! The proxy: a server for OpenAI and Anthropic clients on the user's own machine that seals every request before it leaves.
 //!
 //! ```text
 //! app --HTTP--> proxy --H1, frames--> relay --> instance
 //!                 ^ verifies the bundle, seals the request, opens the answer, checks the receipts
 //! ```
 //!
+//! The applications' side ([`apps`]) is the same over every profile: it reads requests in their dialect, asks a profile, and writes the answer.
 //! [`start`] serves until the returned [`Server`] is dropped or shut down. Errors of the relay plane become errors of the API, never model output;
 //! nothing is ever sent unsealed; a streamed answer that breaks is aborted, not ended. [`chutes`] is the same for the profile chutes-v1.
 
-mod answer;
-mod attempt;
+mod api;
+pub mod apps;
 pub mod attestation;
-mod bundles;
+mod backend;
 pub mod chutes;
 pub mod collateral;
-mod error;
-mod front;
-mod handler;
-mod identities;
-mod tail;
+mod native;
+mod relay;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,9 +27,16 @@ use sealwire::{CryptoProvider, IdentityTrust, Suite};
 use sealwire_attest::Verifier;
 use sealwire_http::inner::PaddingWish;
 pub use sealwire_http::net::Server;
-use sealwire_http::net::{BaseUrl, HttpClient, ServerLimits};
+use sealwire_http::net::{BaseUrl, HttpClient};
 
+use crate::api::{ApiLimits, Front, FrontSettings, Service};
+use crate::apps::Applications;
 use crate::collateral::{CollateralFault, CollateralSource, Collaterals};
+
+/// The class of errors that come from the way to the instance and not from the model.
+const RELAY_ERROR: &str = "sealwire_relay_error";
+/// The class of errors that the sealed answer itself showed.
+const SEALED_ERROR: &str = "sealwire_error";
 
 /// Which instances are trusted.
 #[derive(Debug, Clone)]
@@ -90,6 +95,8 @@ pub struct ProxyConfig {
     pub padding: PaddingWish,
     /// Goes to the relay in clear, in the context.
     pub billing: Option<Vec<u8>>,
+    /// What applications get beside their answers.
+    pub apps: Applications,
     /// Bounds.
     pub limits: ProxyLimits,
 }
@@ -141,6 +148,7 @@ impl ProxyConfig {
             suites: Suite::ALL.to_vec(),
             padding: PaddingWish::None,
             billing: None,
+            apps: Applications::default(),
             limits: ProxyLimits::default(),
         }
     }
@@ -181,17 +189,21 @@ pub async fn start(
     provider: CryptoProvider,
     client: HttpClient,
 ) -> Result<Server, StartError> {
-    let listen = config.listen;
-    check_listen(listen, config.allow_remote, config.app_key.is_some())?;
-    check_keys(
-        config.app_key.is_some(),
-        config.forward_key && config.relay_key.is_none(),
+    let front = Front::new(
+        provider.verification,
+        FrontSettings {
+            listen: config.listen,
+            allow_remote: config.allow_remote,
+            app_key: config.app_key.clone(),
+            relay_key: config.relay_key.clone(),
+            forward_key: config.forward_key,
+        },
     )?;
     let identities = match &config.trust {
         Trust::Identities(_) => None,
         Trust::Evidence(trust) => {
             let collaterals = Collaterals::new(trust.collateral.clone(), client.clone())?;
-            Some(Arc::new(identities::Identities::new(
+            Some(Arc::new(native::Identities::new(
                 Arc::clone(&trust.verifier),
                 Arc::new(collaterals),
                 provider,
@@ -200,36 +212,14 @@ pub async fn start(
             )))
         }
     };
-    let handler = Arc::new(handler::Proxy::new(config, provider, client, identities));
-    Server::start(listen, ServerLimits::default(), handler)
-        .await
-        .map_err(|error| StartError::Listen(listen, error))
-}
-
-/// What applications show to the proxy is no key for the relay.
-fn check_keys(has_app_key: bool, forwards: bool) -> Result<(), StartError> {
-    if has_app_key && forwards {
-        return Err(StartError::ForwardsAppKey);
-    }
-    Ok(())
-}
-
-/// Off loopback only if that is meant, and never without a key.
-fn check_listen(
-    listen: SocketAddr,
-    allow_remote: bool,
-    has_app_key: bool,
-) -> Result<(), StartError> {
-    if listen.ip().is_loopback() {
-        return Ok(());
-    }
-    if !allow_remote {
-        return Err(StartError::NotLoopback(listen));
-    }
-    if !has_app_key {
-        return Err(StartError::NoAppKey(listen));
-    }
-    Ok(())
+    let limits = ApiLimits {
+        request_bytes: config.limits.request_bytes,
+        request_idle: config.limits.request_idle,
+        answer_bytes: config.limits.answer_bytes,
+    };
+    let (listen, apps, random) = (config.listen, config.apps.clone(), provider.random);
+    let backend = native::Native::new(config, provider, client, identities);
+    api::serve(listen, Service::new(backend, front, apps, limits, random)).await
 }
 
 fn unix_now() -> u64 {

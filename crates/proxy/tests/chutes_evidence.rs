@@ -80,7 +80,7 @@ async fn an_instance_that_fails_does_not_keep_nonces_from_being_fetched() {
 async fn if_no_instance_passes_nothing_is_sent() {
     let system = system_with(Plan::new(answering), TestGate::refusing(&[0, 1]), |_| {}).await;
     let (status, answer) = ask(&system.url).await;
-    assert_eq!((status, code(&answer)), (502, "not_attested"));
+    assert_eq!((status, code(&answer)), (403, "not_attested"));
     let text = answer.to_string();
     for named in [
         "report data (report-data-key)",
@@ -91,7 +91,7 @@ async fn if_no_instance_passes_nothing_is_sent() {
         assert!(text.contains(named), "{text}");
     }
     let streamed = ask_streamed(&system.url).await;
-    assert_eq!((streamed.status, streamed.code()), (502, "not_attested"));
+    assert_eq!((streamed.status, streamed.code()), (403, "not_attested"));
     assert!(system.relay.log().invocations.is_empty());
     assert_eq!(system.gate.judged.load(Ordering::SeqCst), 1);
 }

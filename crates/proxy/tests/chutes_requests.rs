@@ -80,7 +80,7 @@ async fn what_cannot_be_sealed_never_leaves() {
         (format!("{secret} is no JSON"), "bad_json"),
         (format!(r#"["{secret}"]"#), "bad_json"),
         (format!(r#"{{"prompt":"{secret}"}}"#), "no_model"),
-        (format!(r#"{{"model":7,"prompt":"{secret}"}}"#), "no_model"),
+        (format!(r#"{{"model":7,"prompt":"{secret}"}}"#), "bad_model"),
         (
             format!(r#"{{"model":"{MODEL}","model":"x","prompt":"{secret}"}}"#),
             "bad_json",

@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sealwire::compat::chutes::{
     AwaitResponse, ChutesError, Event, Head, StreamLimits, StreamOpener,
 };
-use sealwire_http::net::{Body, Incoming, ReadError, channel, full, next_data, read_all};
+use sealwire_http::net::{Incoming, ReadError, next_data, read_all};
 use sealwire_http::openai::ApiError;
 use serde_json::Value;
 
 use super::ChutesLimits;
-use super::attempt::{Answered, Form, is_large, off_thread};
+use super::attempt::{self, Form, is_large, off_thread};
 use super::error::Fault;
-use super::usage::is_usage_alone;
-use crate::tail::{Next, Source, Tail, pass_on};
+use crate::backend::{self, Next, Source};
 
 /// Fixed parts of a blob, and what gzip adds at worst.
 const OVERHEAD: usize = 64 * 1_024;
@@ -25,16 +24,29 @@ const OVERHEAD: usize = 64 * 1_024;
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
     pub(super) streamed: bool,
-    pub(super) asks_usage: bool,
     pub(super) every_token: bool,
 }
 
-/// Turns an answer into the application's response.
-pub(super) async fn respond(
-    answered: Answered,
+/// An answer on its way to the application.
+pub(crate) enum Answer {
+    /// It came at once.
+    Whole(Option<Bytes>),
+    /// It comes line by line.
+    Stream {
+        reader: Reader,
+        /// The profile's end mark is part of the answer.
+        events: bool,
+    },
+}
+
+type Answered = backend::Answered<Answer>;
+
+/// Reads an answer up to its head.
+pub(super) async fn begin(
+    answered: attempt::Answered,
     limits: &ChutesLimits,
     wish: Wish,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Answered, Fault> {
     match answered.form {
         Form::Blob => whole(answered.waiting, answered.body, limits, wish.streamed).await,
         Form::Stream => streamed(answered.waiting, answered.body, limits, wish).await,
@@ -46,7 +58,7 @@ async fn whole(
     mut body: Incoming,
     limits: &ChutesLimits,
     streamed: bool,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Answered, Fault> {
     let limit = limits.answer_bytes;
     let blob = read_all(
         &mut body,
@@ -64,14 +76,14 @@ async fn whole(
         .map_err(opened)?;
     let body = Bytes::from(reply.body);
     match reply.head {
-        Some(head) => response(&head, full(body)),
+        Some(head) => answer(&head, Answer::Whole(Some(body))),
         None => judged(body, streamed),
     }
 }
 
 /// An answer whose status did not come with it (section 4): one that looks like an answer is one; nothing is guessed about others. To a streamed
 /// request only an error comes so.
-fn judged(body: Bytes, streamed: bool) -> Result<Response<Body>, Fault> {
+fn judged(body: Bytes, streamed: bool) -> Result<Answered, Fault> {
     let value: Value = serde_json::from_slice(&body).map_err(|_| Fault::NoAnswer)?;
     let object = value.as_object().ok_or(Fault::NoAnswer)?;
     // Model servers also write errors as `{"object":"error", ..}`.
@@ -85,24 +97,22 @@ fn judged(body: Bytes, streamed: bool) -> Result<Response<Body>, Fault> {
         status,
         content_type: "application/json".to_owned(),
     };
-    response(&head, full(body))
+    answer(&head, Answer::Whole(Some(body)))
 }
 
-fn response(head: &Head, body: Body) -> Result<Response<Body>, Fault> {
+fn answer(head: &Head, source: Answer) -> Result<Answered, Fault> {
     let unsound = || Fault::Broken("a head that is none".to_owned());
-    let mut response = Response::new(body);
     // An informational status would end nothing.
-    *response.status_mut() = StatusCode::from_u16(head.status)
+    let status = StatusCode::from_u16(head.status)
         .ok()
         .filter(|status| !status.is_informational())
         .ok_or_else(unsound)?;
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_str(&head.content_type).map_err(|_| unsound())?,
-    );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    let content_type = HeaderValue::from_str(&head.content_type).map_err(|_| unsound())?;
+    Ok(Answered {
+        status,
+        fields: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]),
+        source,
+    })
 }
 
 async fn streamed(
@@ -110,7 +120,7 @@ async fn streamed(
     body: Incoming,
     limits: &ChutesLimits,
     wish: Wish,
-) -> Result<Response<Body>, Fault> {
+) -> Result<Answered, Fault> {
     let mut reader = Reader {
         opener: waiting.into_stream(StreamLimits {
             every_token: wish.every_token,
@@ -124,17 +134,9 @@ async fn streamed(
     };
     // A fault before the first sealed line is still an error with a status.
     let head = reader.begin().await?;
-    if !is_stream(&head) {
-        return collected(reader, &head, limits.answer_bytes).await;
-    }
-    let tail = if wish.asks_usage {
-        Tail::new()
-    } else {
-        Tail::without(is_usage_alone)
-    };
-    let (sender, body) = channel(8);
-    tokio::spawn(pass_on(reader, tail, sender));
-    response(&head, body)
+    // What came as a stream and is none, such as an error of the model server, has no end mark of its own.
+    let events = is_stream(&head);
+    answer(&head, Answer::Stream { reader, events })
 }
 
 fn is_stream(head: &Head) -> bool {
@@ -145,26 +147,8 @@ fn is_stream(head: &Head) -> bool {
             .starts_with("text/event-stream")
 }
 
-/// An answer that came as a stream and is none, such as an error of the model server.
-async fn collected(mut reader: Reader, head: &Head, limit: usize) -> Result<Response<Body>, Fault> {
-    let mut content = BytesMut::new();
-    loop {
-        match reader.read().await? {
-            Piece::Content(line) => {
-                if line.len() > limit.saturating_sub(content.len()) {
-                    return Err(Fault::TooLarge(limit));
-                }
-                content.extend_from_slice(&line);
-            }
-            // The profile's end mark, no part of what was collected.
-            Piece::Done(_) => {}
-            Piece::End => return response(head, full(content.freeze())),
-        }
-    }
-}
-
 /// Reads one sealed stream.
-struct Reader {
+pub(crate) struct Reader {
     opener: StreamOpener,
     body: Incoming,
     idle: Duration,
@@ -273,12 +257,19 @@ impl Reader {
     }
 }
 
-impl Source for Reader {
+impl Source for Answer {
     async fn next(&mut self) -> Result<Next, ApiError> {
-        match self.read().await {
-            Ok(Piece::Content(line) | Piece::Done(line)) => Ok(Next::Content(line)),
-            Ok(Piece::End) => Ok(Next::End),
-            Err(fault) => Err(fault.to_api()),
+        let (reader, events) = match self {
+            Self::Whole(body) => return Ok(body.take().map_or(Next::End, Next::Content)),
+            Self::Stream { reader, events } => (reader, *events),
+        };
+        loop {
+            return match reader.read().await {
+                Ok(Piece::Done(_)) if !events => continue,
+                Ok(Piece::Content(line) | Piece::Done(line)) => Ok(Next::Content(line)),
+                Ok(Piece::End) => Ok(Next::End),
+                Err(fault) => Err(fault.to_api()),
+            };
         }
     }
 }
@@ -295,15 +286,14 @@ mod tests {
     use super::*;
 
     fn status_of(body: &'static str) -> Result<u16, Fault> {
-        judged(Bytes::from_static(body.as_bytes()), false)
-            .map(|response| response.status().as_u16())
+        judged(Bytes::from_static(body.as_bytes()), false).map(|answered| answered.status.as_u16())
     }
 
     #[test]
     fn a_whole_answer_is_none_to_a_streamed_request() {
         let status_of = |body: &'static str| {
             judged(Bytes::from_static(body.as_bytes()), true)
-                .map(|response| response.status().as_u16())
+                .map(|answered| answered.status.as_u16())
         };
         let answer = r#"{"object":"chat.completion","choices":[]}"#;
         assert_eq!(status_of(answer), Err(Fault::NotStreamed));
@@ -330,12 +320,12 @@ mod tests {
     #[test]
     fn a_head_that_http_cannot_carry_is_refused() {
         let head = |status, content_type: &str| {
-            response(
+            answer(
                 &Head {
                     status,
                     content_type: content_type.to_owned(),
                 },
-                full(""),
+                Answer::Whole(None),
             )
         };
         assert!(head(429, "application/json").is_ok());

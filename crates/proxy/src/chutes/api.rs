@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::error::Fault;
-use crate::bundles::authorize;
+use crate::relay::authorize;
 
 /// Characters of a relay's own words that are kept.
 const MAX_DETAIL: usize = 256;

@@ -15,7 +15,7 @@ use super::ChutesLimits;
 use super::api::{MAX_ERROR, refused};
 use super::error::Fault;
 use super::nonces::Ticket;
-use crate::bundles::authorize;
+use crate::relay::authorize;
 
 /// Bodies from this size on are sealed and opened off the threads that serve connections.
 const LARGE: usize = 64 * 1_024;

@@ -4,7 +4,7 @@ use sealwire::compat::chutes::ChutesError;
 use sealwire_http::openai::ApiError;
 
 use super::gate::GateError;
-use crate::error::{RELAY_ERROR, SEALED_ERROR};
+use crate::{RELAY_ERROR, SEALED_ERROR};
 
 /// Why there is no answer, or not a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +116,7 @@ impl Fault {
             Self::NotConfidential(_) => fixed(403, "not_confidential"),
             Self::NoInstance(_) => fixed(503, "no_instance"),
             Self::Clock(_) => fixed(502, "clock"),
-            Self::NotAttested { .. } => fixed(502, "not_attested"),
+            Self::NotAttested { .. } => fixed(403, "not_attested"),
             Self::Evidence(_) => fixed(502, "no_evidence"),
             Self::Thinking => fixed(400, "bad_chat_template_kwargs"),
             Self::Request(error) => {
@@ -153,7 +153,12 @@ impl Fault {
             Self::NoAnswer => "api_error",
             _ => SEALED_ERROR,
         };
-        ApiError::new(status, kind, &code, format!("sealwire: {self}"))
+        let mut error = ApiError::new(status, kind, &code, format!("sealwire: {self}"));
+        // What is not trusted now is not trusted in a second either.
+        if matches!(self, Self::NotAttested { .. } | Self::NotConfidential(_)) {
+            error.retry = Some(false);
+        }
+        error
     }
 }
 

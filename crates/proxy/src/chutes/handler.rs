@@ -1,17 +1,16 @@
-//! What applications may ask of the proxy in this profile, and the attempts behind one question.
+//! The attempts behind one question.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
 use sealwire::compat::chutes::{Codec, InstanceKey};
-use sealwire_http::carriage::HEALTH_PATH;
-use sealwire_http::net::{Body, Handler, HttpClient, Incoming, json, text};
+use sealwire_http::net::HttpClient;
 use sealwire_http::openai::ApiError;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::ChutesConfig;
-use super::answer::{Wish, respond};
+use super::answer::{self, Answer, Wish};
 use super::api::{Api, User};
 use super::attempt::{self, Answered, Invocation};
 use super::attestations::{Attestations, Deployment};
@@ -21,9 +20,7 @@ use super::instances::{Entry, Instances};
 use super::models::{Models, Resolved};
 use super::nonces::Ticket;
 use super::request::{prepare, thinking};
-use crate::front::{
-    ATTESTATION, Front, MODELS, POSTS, Question, read_question, refusal, unknown_url,
-};
+use crate::backend::{self, Backend, Question};
 
 /// Discoveries for one attempt: as many requests at a time as these bring nonces for find one each.
 const MAX_DISCOVERIES: u32 = 64;
@@ -34,18 +31,26 @@ pub(crate) struct Chutes {
     config: ChutesConfig,
     codec: Codec,
     client: HttpClient,
-    front: Front,
     models: Models,
     instances: Arc<Instances>,
     attestations: Arc<Attestations>,
 }
 
-impl Handler for Chutes {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        match self.route(request).await {
-            Ok(response) => response,
-            Err(error) => refusal(&error),
-        }
+impl Backend for Chutes {
+    type Source = Answer;
+
+    async fn ask(&self, question: &Question) -> Result<backend::Answered<Answer>, ApiError> {
+        self.answer(question).await.map_err(|fault| fault.to_api())
+    }
+
+    async fn models(&self, key: Option<&str>) -> Result<Value, ApiError> {
+        let catalog = self.models.catalog(self.user(key), key).await;
+        let catalog = catalog.map_err(|fault| fault.to_api())?;
+        Ok(catalog.usable(&self.config.allow_non_confidential))
+    }
+
+    fn document(&self) -> Value {
+        self.attestations.document()
     }
 }
 
@@ -78,13 +83,6 @@ impl Chutes {
         });
         Self {
             codec,
-            front: Front::new(
-                provider.verification,
-                config.app_key.as_deref(),
-                config.allow_remote,
-                config.relay_key.clone(),
-                config.forward_key,
-            ),
             models: Models::new(Arc::clone(&api)),
             instances: Arc::new(Instances::new(api, provider)),
             attestations: Arc::new(Attestations::new(
@@ -97,37 +95,8 @@ impl Chutes {
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
-        let request = self.front.admit(request)?;
-        match (request.method(), request.uri().path()) {
-            (&Method::GET, HEALTH_PATH) => Ok(text(StatusCode::OK, "ok\n")),
-            (&Method::GET, MODELS) => {
-                let key = self.front.relay_key(request.headers());
-                let catalog = self
-                    .models
-                    .catalog(self.user(key.as_deref()), key.as_deref())
-                    .await
-                    .map_err(|fault| fault.to_api())?;
-                let list = catalog.usable(&self.config.allow_non_confidential);
-                Ok(json(StatusCode::OK, list.to_string().into_bytes()))
-            }
-            (&Method::GET, ATTESTATION) => {
-                let document = self.attestations.document();
-                Ok(json(StatusCode::OK, document.to_string().into_bytes()))
-            }
-            (&Method::POST, path) if POSTS.contains(&path) => {
-                let limits = &self.config.limits;
-                let question =
-                    read_question(request, limits.request_bytes, limits.request_idle).await?;
-                self.ask(&question).await.map_err(|fault| fault.to_api())
-            }
-            _ => Err(unknown_url(request)),
-        }
-    }
-
-    async fn ask(&self, question: &Question) -> Result<Response<Body>, Fault> {
-        let key = self.front.relay_key(&question.headers);
-        let key = key.as_deref();
+    async fn answer(&self, question: &Question) -> Result<backend::Answered<Answer>, Fault> {
+        let key = question.key.as_deref();
         let user = self.user(key);
         let (name, thinks) = thinking(&question.model, &question.headers);
         let waived = &self.config.allow_non_confidential;
@@ -144,10 +113,9 @@ impl Chutes {
         let answered = self.attempts(user, &resolved, &invocation).await?;
         let wish = Wish {
             streamed: prepared.stream,
-            asks_usage: prepared.asks_usage,
             every_token: self.config.every_token,
         };
-        respond(answered, &self.config.limits, wish).await
+        answer::begin(answered, &self.config.limits, wish).await
     }
 
     /// Attempts until an answer begins, each sealed anew, with a nonce of its own.

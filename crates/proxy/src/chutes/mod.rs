@@ -21,20 +21,21 @@ mod instances;
 mod models;
 mod nonces;
 mod request;
-mod usage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealwire::compat::chutes::Codec;
-use sealwire_http::net::{BaseUrl, HttpClient, Server, ServerLimits};
+use sealwire_http::net::{BaseUrl, HttpClient, Server};
 
 pub use self::evidence::EvidenceGate;
 pub use self::gate::{
     Asked, Candidate, Finding, Gate, GateError, Judging, Outcome, TrustRelay, Verdict,
 };
 use crate::StartError;
+use crate::api::{ApiLimits, Front, FrontSettings, Service, serve};
+use crate::apps::Applications;
 
 /// Settings of a proxy for chutes-v1.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct ChutesConfig {
     pub usage_passthrough: bool,
     /// The model servers are known to count every token in a chunk of its own, so a jump of the counter is a gap.
     pub every_token: bool,
+    /// What applications get beside their answers.
+    pub apps: Applications,
     /// Bounds.
     pub limits: ChutesLimits,
 }
@@ -114,6 +117,7 @@ impl ChutesConfig {
             allow_non_confidential: Vec::new(),
             usage_passthrough: false,
             every_token: false,
+            apps: Applications::default(),
             limits: ChutesLimits::default(),
         }
     }
@@ -130,14 +134,22 @@ pub async fn start(
     client: HttpClient,
     gate: Arc<dyn Gate>,
 ) -> Result<Server, StartError> {
-    let listen = config.listen;
-    crate::check_listen(listen, config.allow_remote, config.app_key.is_some())?;
-    crate::check_keys(
-        config.app_key.is_some(),
-        config.forward_key && config.relay_key.is_none(),
+    let front = Front::new(
+        codec.provider.verification,
+        FrontSettings {
+            listen: config.listen,
+            allow_remote: config.allow_remote,
+            app_key: config.app_key.clone(),
+            relay_key: config.relay_key.clone(),
+            forward_key: config.forward_key,
+        },
     )?;
-    let handler = Arc::new(handler::Chutes::new(config, codec, client, gate));
-    Server::start(listen, ServerLimits::default(), handler)
-        .await
-        .map_err(|error| StartError::Listen(listen, error))
+    let limits = ApiLimits {
+        request_bytes: config.limits.request_bytes,
+        request_idle: config.limits.request_idle,
+        answer_bytes: config.limits.answer_bytes,
+    };
+    let (listen, apps, random) = (config.listen, config.apps.clone(), codec.provider.random);
+    let backend = handler::Chutes::new(config, codec, client, gate);
+    serve(listen, Service::new(backend, front, apps, limits, random)).await
 }

@@ -134,7 +134,9 @@ mod tests {
             Just(json!([])),
             Just(json!([{ "index": 5, "usage": { "completion_tokens": 8 } }])),
             Just(json!({ "completion_tokens": 4 })),
-            Just(json!({ "completion_tokens": 4, "details": { "usage": { "completion_tokens": 9 } } })),
+            Just(
+                json!({ "completion_tokens": 4, "details": { "usage": { "completion_tokens": 9 } } })
+            ),
         ];
         leaf.prop_recursive(2, 6, 3, |inner| {
             proptest::collection::vec((name(), inner), 0..3)

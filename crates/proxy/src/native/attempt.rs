@@ -10,15 +10,16 @@ use http::{Method, Request, Response, StatusCode};
 use sealwire::client::{self, AwaitResponse, ClientConfig, Connected, EarlyData, ResponseProgress};
 use sealwire::{Context, CryptoProvider, Limits, Sealer, SwitchKey, VerifiedBundle};
 use sealwire_http::carriage::{AnswerKind, REQUESTS_PATH, answer_kind, request_headers};
+use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
     Body, BodySender, HttpClient, Incoming, channel, full, next_data, read_all,
 };
 use sealwire_http::pacing::frame_padding;
 use sealwire_http::problem::{PROBLEM_MEDIA_TYPE, Problem};
 
+use super::error::ProxyError;
 use crate::ProxyConfig;
-use crate::bundles::authorize;
-use crate::error::ProxyError;
+use crate::relay::authorize;
 
 /// Plaintext that one step seals before it hands the frames to the transport.
 const SEAL_STEP: usize = 64 * 1_024;
@@ -48,6 +49,7 @@ pub(crate) async fn run(
     client: &HttpClient,
     bundle: &VerifiedBundle,
     context: &Context,
+    padding: PaddingWish,
     key: Option<&str>,
     message: &Bytes,
 ) -> Result<Established, ProxyError> {
@@ -59,7 +61,7 @@ pub(crate) async fn run(
     let (mut sealer, waiting) =
         client::start(provider, &client_config, bundle, context, &mut first)
             .map_err(ProxyError::Local)?;
-    sealer.set_padding(frame_padding(config.padding));
+    sealer.set_padding(frame_padding(padding));
     let request_sent = Arc::new(AtomicBool::new(false));
 
     let (body, late) = match config.early_data {

@@ -1,27 +1,31 @@
-//! What applications may ask of the proxy, and the attempts behind one question.
+//! The native profile (spec/http.md): discovery of bundles, a handshake for each attempt, a sealed request, a sealed answer.
+
+mod answer;
+mod attempt;
+mod bundles;
+mod error;
+mod identities;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 use sealwire::{Context, CryptoProvider, RelayCode};
-use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::inner::{PADDING_FIELD, REQUEST_FIELDS, TIME_FIELD};
 use sealwire_http::message::{Fields, RequestHead, encode_content, encode_end};
-use sealwire_http::net::{Body, Handler, HttpClient, Incoming, json, text};
+use sealwire_http::net::HttpClient;
 use sealwire_http::openai::ApiError;
 use sealwire_http::problem::Problem;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::answer;
-use crate::attempt::{self, Established};
-use crate::bundles::{self, Bundles};
-use crate::error::ProxyError;
-use crate::front::{
-    ATTESTATION, Front, MODELS, POSTS, Question, read_question, refusal, unknown_url,
-};
-use crate::identities::Identities;
+use self::attempt::Established;
+use self::bundles::Bundles;
+use self::error::ProxyError;
+pub(crate) use self::identities::Identities;
+use crate::api::MODELS;
+use crate::backend::{Answered, Backend, Question};
 use crate::{ProxyConfig, unix_now};
 
 /// Largest model list of a relay.
@@ -29,66 +33,48 @@ const MAX_MODELS: usize = 1_024 * 1_024;
 /// Pause before another attempt at a busy instance, times the attempt's number.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
 
-pub(crate) struct Proxy {
+pub(crate) struct Native {
     config: ProxyConfig,
     provider: CryptoProvider,
     client: HttpClient,
-    bundles: Bundles,
-    front: Front,
+    bundles: Arc<Bundles>,
 }
 
-impl Handler for Proxy {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        match self.route(request).await {
-            Ok(response) => response,
-            Err(error) => refusal(&error),
-        }
+impl Backend for Native {
+    type Source = answer::Reader;
+
+    async fn ask(&self, question: &Question) -> Result<Answered<answer::Reader>, ApiError> {
+        self.answer(question).await.map_err(|error| error.to_api())
+    }
+
+    async fn models(&self, key: Option<&str>) -> Result<Value, ApiError> {
+        self.model_list(key).await.map_err(|error| error.to_api())
+    }
+
+    fn document(&self) -> Value {
+        self.bundles.document(&self.config)
     }
 }
 
-impl Proxy {
+impl Native {
+    /// `identities` judges where the configuration's trust is evidence.
     pub(crate) fn new(
         config: ProxyConfig,
         provider: CryptoProvider,
         client: HttpClient,
         identities: Option<Arc<Identities>>,
     ) -> Self {
+        let bundles = Arc::new(Bundles::new(provider, client.clone(), identities));
+        tokio::spawn(Bundles::tend(Arc::downgrade(&bundles), config.clone()));
         Self {
-            bundles: Bundles::new(provider, client.clone(), identities),
-            front: Front::new(
-                provider.verification,
-                config.app_key.as_deref(),
-                config.allow_remote,
-                config.relay_key.clone(),
-                config.forward_key,
-            ),
+            bundles,
             config,
             provider,
             client,
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
-        let request = self.front.admit(request)?;
-        let path = request.uri().path().to_owned();
-        match (request.method(), path.as_str()) {
-            (&Method::GET, HEALTH_PATH) => Ok(text(StatusCode::OK, "ok\n")),
-            (&Method::GET, MODELS) => {
-                let key = self.front.relay_key(request.headers());
-                self.models(key.as_deref())
-                    .await
-                    .map_err(|error| error.to_api())
-            }
-            (&Method::GET, ATTESTATION) => Ok(json(
-                StatusCode::OK,
-                self.bundles.document(&self.config).to_string().into_bytes(),
-            )),
-            (&Method::POST, post) if POSTS.contains(&post) => self.ask(request).await,
-            _ => Err(unknown_url(request)),
-        }
-    }
-
-    async fn models(&self, key: Option<&str>) -> Result<Response<Body>, ProxyError> {
+    async fn model_list(&self, key: Option<&str>) -> Result<Value, ProxyError> {
         let deadline = self.config.limits.handshake_time;
         let (status, body) = tokio::time::timeout(
             deadline,
@@ -105,42 +91,31 @@ impl Proxy {
                 },
             });
         }
-        let list: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|_| ProxyError::NotRelay {
-                status: status.as_u16(),
-                why: "no model list".to_owned(),
-            })?;
-        Ok(json(status, list.to_string().into_bytes()))
+        serde_json::from_slice(&body).map_err(|_| ProxyError::NotRelay {
+            status: status.as_u16(),
+            why: "no model list".to_owned(),
+        })
     }
 
-    async fn ask(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    async fn answer(&self, question: &Question) -> Result<Answered<answer::Reader>, ProxyError> {
         let limits = &self.config.limits;
-        let question = read_question(request, limits.request_bytes, limits.request_idle).await?;
-        let label = question.model.clone();
-        let key = self.front.relay_key(&question.headers);
-        let message = self.message(&question);
+        let message = self.message(question);
         let deadline = Instant::now() + limits.handshake_time;
-        let established = timeout_at(deadline, self.establish(&label, key.as_deref(), &message))
-            .await
-            .unwrap_or(Err(ProxyError::HandshakeTimeout(
-                limits.handshake_time.as_secs(),
-            )))
-            .map_err(|error| error.to_api())?;
-        answer::respond(
-            established,
-            self.provider.verification,
-            limits.answer_idle,
-            limits.answer_bytes,
-        )
-        .await
-        .map_err(|error| error.to_api())
+        let establish = self.establish(&question.model, question, &message);
+        let established =
+            timeout_at(deadline, establish)
+                .await
+                .unwrap_or(Err(ProxyError::HandshakeTimeout(
+                    limits.handshake_time.as_secs(),
+                )))?;
+        answer::begin(established, self.provider.verification, limits.answer_idle).await
     }
 
     /// Attempts until H2 is verified, each with a handshake of its own.
     async fn establish(
         &self,
         label: &str,
-        key: Option<&str>,
+        question: &Question,
         message: &Bytes,
     ) -> Result<Established, ProxyError> {
         let mut request_id = [0; 16];
@@ -151,7 +126,7 @@ impl Proxy {
         let mut tried = Vec::new();
         let mut number = 1;
         loop {
-            let result = self.attempt(label, key, message, request_id, number, &mut tried);
+            let result = self.attempt(label, question, message, request_id, number, &mut tried);
             let error = match result.await {
                 Ok(established) => return Ok(established),
                 Err(error) => error,
@@ -173,12 +148,13 @@ impl Proxy {
     async fn attempt(
         &self,
         label: &str,
-        key: Option<&str>,
+        question: &Question,
         message: &Bytes,
         request_id: [u8; 16],
         number: u8,
         tried: &mut Vec<[u8; 16]>,
     ) -> Result<Established, ProxyError> {
+        let key = question.key.as_deref();
         let bundle = self.bundles.get(&self.config, label, key, tried).await?;
         let mut context = Context::new(label, request_id, number).map_err(ProxyError::Handshake)?;
         if let Some(billing) = &self.config.billing {
@@ -192,6 +168,7 @@ impl Proxy {
             &self.client,
             &bundle,
             &context,
+            question.padding.unwrap_or(self.config.padding),
             key,
             message,
         )
@@ -227,7 +204,14 @@ impl Proxy {
         }
         // Names and values of the proxy's own are well formed.
         let _ = fields.push(TIME_FIELD, unix_now().to_string().as_bytes());
-        let _ = fields.push(PADDING_FIELD, self.config.padding.as_str().as_bytes());
+        let _ = fields.push(
+            PADDING_FIELD,
+            question
+                .padding
+                .unwrap_or(self.config.padding)
+                .as_str()
+                .as_bytes(),
+        );
         let head = RequestHead {
             method: Method::POST.as_str().to_owned(),
             path: path.clone(),

@@ -7,11 +7,7 @@ use sealwire_http::problem::{Problem, allows_fresh_attempt};
 use sealwire_http::sealed::SealedError;
 
 use crate::collateral::CollateralFault;
-
-/// The class of errors that come from the way to the instance and not from the model.
-pub(crate) const RELAY_ERROR: &str = "sealwire_relay_error";
-/// The class of errors that the sealed answer itself showed.
-pub(crate) const SEALED_ERROR: &str = "sealwire_error";
+use crate::{RELAY_ERROR, SEALED_ERROR};
 
 /// Why there is no answer, or not a whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,8 +56,6 @@ pub(crate) enum ProxyError {
     Receipt(Error),
     #[error("the instance answered before it had the whole request")]
     EarlyAnswer,
-    #[error("the answer has more than {0} bytes")]
-    TooLarge(usize),
     #[error("the local crypto provider failed: {0}")]
     Local(Error),
 }
@@ -101,7 +95,7 @@ impl ProxyError {
             Self::Bundle(error) | Self::Handshake(error) | Self::Receipt(error) => {
                 fixed(502, &error.code().replace('-', "_"))
             }
-            Self::EvidenceRejected { .. } => fixed(502, "evidence_rejected"),
+            Self::EvidenceRejected { .. } => fixed(403, "evidence_rejected"),
             Self::Collateral(_) => fixed(502, "no_collateral"),
             Self::EvidenceTime(_) | Self::EvidenceSlow => fixed(503, "evidence_timeout"),
             Self::Sealed(SealedError::Frames(error)) => fixed(502, &error.code().replace('-', "_")),
@@ -116,7 +110,6 @@ impl ProxyError {
                 _ => fixed(502, "instance_error"),
             },
             Self::EarlyAnswer => fixed(502, "early_response"),
-            Self::TooLarge(_) => fixed(502, "answer_too_large"),
             Self::Local(_) => fixed(500, "local_crypto"),
         }
     }
@@ -135,6 +128,11 @@ impl ProxyError {
             Self::Instance { .. } => "api_error",
             _ => SEALED_ERROR,
         };
-        ApiError::new(status, kind, &code, format!("sealwire: {self}"))
+        let mut error = ApiError::new(status, kind, &code, format!("sealwire: {self}"));
+        // What is not trusted now is not trusted in a second either.
+        if matches!(self, Self::EvidenceRejected { .. } | Self::Bundle(_)) {
+            error.retry = Some(false);
+        }
+        error
     }
 }

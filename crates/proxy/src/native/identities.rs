@@ -27,10 +27,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::error::ProxyError;
 use crate::attestation::{Finding, Outcome, failed, judged};
-use crate::bundles::authorize;
 use crate::collateral::Collaterals;
-use crate::error::ProxyError;
+use crate::relay::authorize;
 use crate::unix_now;
 
 /// How long a refusal stands, seconds.

@@ -1,26 +1,25 @@
-//! The sealed answer, opened: whole for the application that wants it whole, piece by piece for the one that streams.
+//! The sealed answer, opened piece by piece.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use sealwire::crypto::Verification;
 use sealwire::receipt::{ReceiptChecker, ReceiptKind};
 use sealwire_http::inner::RESPONSE_FIELDS;
 use sealwire_http::message::{MessageLimits, ResponseHead};
-use sealwire_http::net::{Body, Incoming, channel, full, next_data};
+use sealwire_http::net::{Incoming, next_data};
 use sealwire_http::openai::ApiError;
 use sealwire_http::sealed::{SealedEvent, SealedMessage};
 
-use crate::attempt::Established;
-use crate::error::ProxyError;
-use crate::tail::{Next, Source, Tail, pass_on};
+use super::attempt::Established;
+use super::error::ProxyError;
+use crate::backend::{Answered, Next, Source};
 
 /// Reads one sealed answer and checks its receipts on the way.
-struct Reader {
+pub(crate) struct Reader {
     message: SealedMessage<ResponseHead>,
     body: Incoming,
     idle: Duration,
@@ -109,13 +108,12 @@ impl Source for Reader {
     }
 }
 
-/// Turns an established stream into the application's response. Nothing is given to the application before the sealed head is open.
-pub(crate) async fn respond(
+/// Reads up to the sealed head. Nothing reaches the application before it is open.
+pub(super) async fn begin(
     established: Established,
     verification: Verification,
     idle: Duration,
-    answer_bytes: usize,
-) -> Result<Response<Body>, ProxyError> {
+) -> Result<Answered<Reader>, ProxyError> {
     let limits = MessageLimits {
         content: u64::MAX,
         ..MessageLimits::default()
@@ -132,30 +130,17 @@ pub(crate) async fn respond(
     };
     reader.message.push(&established.rest);
     let head = reader.head().await?;
-    let streamed = head
-        .fields
-        .get_all("content-type")
-        .next()
-        .is_some_and(|value| value.to_ascii_lowercase().starts_with(b"text/event-stream"));
-    if streamed {
-        let (sender, body) = channel(8);
-        tokio::spawn(pass_on(reader, Tail::new(), sender));
-        return response(&head, body);
-    }
-    let mut whole = BytesMut::new();
-    while let Next::Content(content) = reader.read().await? {
-        if content.len() > answer_bytes.saturating_sub(whole.len()) {
-            return Err(ProxyError::TooLarge(answer_bytes));
-        }
-        whole.extend_from_slice(&content);
-    }
-    response(&head, full(whole.freeze()))
+    let status = StatusCode::from_u16(head.status)
+        .map_err(|_| ProxyError::Broken("a status that is none".to_owned()))?;
+    Ok(Answered {
+        status,
+        fields: fields(&head),
+        source: reader,
+    })
 }
 
-fn response(head: &ResponseHead, body: Body) -> Result<Response<Body>, ProxyError> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(head.status)
-        .map_err(|_| ProxyError::Broken("a status that is none".to_owned()))?;
+fn fields(head: &ResponseHead) -> HeaderMap {
+    let mut fields = HeaderMap::new();
     for (name, value) in head.fields.iter() {
         if !RESPONSE_FIELDS.contains(&name) {
             continue;
@@ -164,14 +149,8 @@ fn response(head: &ResponseHead, body: Body) -> Result<Response<Body>, ProxyErro
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_bytes(value),
         ) {
-            response.headers_mut().append(name, value);
+            fields.append(name, value);
         }
     }
-    if !response.headers().contains_key(CONTENT_TYPE) {
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
-    }
-    Ok(response)
+    fields
 }

@@ -1,0 +1,178 @@
+//! What every profile does with an application's request before it looks inside: whom it serves, what it takes, how much.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use http::Request;
+use http::header::{HOST, HeaderMap};
+use sealwire::crypto::Verification;
+use sealwire_http::access::{Access, bearer};
+use sealwire_http::net::Incoming;
+use sealwire_http::openai::ApiError;
+
+use crate::StartError;
+
+/// Fields in which clients show their key, beside `Authorization: Bearer`.
+const KEY_FIELDS: [&str; 2] = ["x-api-key", "api-key"];
+
+/// Whom a proxy serves.
+pub(crate) struct FrontSettings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allow_remote: bool,
+    pub(crate) app_key: Option<String>,
+    pub(crate) relay_key: Option<String>,
+    pub(crate) forward_key: bool,
+}
+
+/// The door to the applications' side.
+pub(crate) struct Front {
+    allow_remote: bool,
+    access: Access,
+    relay_key: Option<String>,
+    forward_key: bool,
+}
+
+impl Front {
+    /// Off loopback only if that is meant, and never without a key; what applications show to the proxy is no key for the relay.
+    pub(crate) fn new(
+        verification: Verification,
+        settings: FrontSettings,
+    ) -> Result<Self, StartError> {
+        let listen = settings.listen;
+        if !listen.ip().is_loopback() {
+            if !settings.allow_remote {
+                return Err(StartError::NotLoopback(listen));
+            }
+            if settings.app_key.is_none() {
+                return Err(StartError::NoAppKey(listen));
+            }
+        }
+        if settings.app_key.is_some() && settings.forward_key && settings.relay_key.is_none() {
+            return Err(StartError::ForwardsAppKey);
+        }
+        Ok(Self {
+            allow_remote: settings.allow_remote,
+            access: Access::new(verification, settings.app_key.as_deref()),
+            relay_key: settings.relay_key,
+            forward_key: settings.forward_key,
+        })
+    }
+
+    /// Lets a request in, or says why not.
+    pub(crate) fn admit(&self, request: &Request<Incoming>) -> Result<(), ApiError> {
+        if !self.allow_remote && !host_is_local(request) {
+            return Err(ApiError::invalid_request(
+                403,
+                "bad_host",
+                "the Host field does not name this machine; a web page may be trying to use the proxy",
+            )
+            .with_retry(false));
+        }
+        self.access
+            .check_key(app_key(request.headers()))
+            .map_err(|denied| {
+                ApiError::invalid_request(401, "invalid_api_key", denied.to_string())
+                    .with_retry(false)
+            })?;
+        Ok(())
+    }
+
+    /// The key for the relay: its own, or the application's if that may be handed on.
+    pub(crate) fn relay_key(&self, headers: &HeaderMap) -> Option<String> {
+        if let Some(key) = &self.relay_key {
+            return Some(key.clone());
+        }
+        if !self.forward_key {
+            return None;
+        }
+        app_key(headers).map(str::to_owned)
+    }
+}
+
+/// The key that an application shows: OpenAI clients as a bearer, Anthropic's and Azure's in fields of their own.
+fn app_key(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).or_else(|| {
+        KEY_FIELDS.iter().find_map(|name| {
+            let mut values = headers.get_all(*name).iter();
+            let only = values.next().filter(|_| values.next().is_none())?;
+            only.to_str().ok()
+        })
+    })
+}
+
+/// Against DNS rebinding: every name that the client used must be this machine's, and there must be only one.
+fn host_is_local(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (None, _) => None,
+        (Some(host), None) => match host.to_str() {
+            Ok(host) => Some(host),
+            Err(_) => return false,
+        },
+        (Some(_), Some(_)) => return false,
+    };
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    match (host, target) {
+        (Some(host), Some(target)) => host.eq_ignore_ascii_case(target) && authority_is_local(host),
+        (Some(only), None) | (None, Some(only)) => authority_is_local(only),
+        (None, None) => false,
+    }
+}
+
+/// `localhost` or a loopback address, with or without a port, and nothing else.
+fn authority_is_local(authority: &str) -> bool {
+    let (name, rest) = match authority.strip_prefix('[') {
+        Some(inner) => match inner.split_once(']') {
+            Some((name, rest)) if name.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()) => {
+                ("localhost", rest)
+            }
+            _ => return false,
+        },
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port_is_sound = match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => rest.is_empty(),
+    };
+    port_is_sound
+        && (name.eq_ignore_ascii_case("localhost")
+            || name
+                .parse::<Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_of_this_machine_are_local() {
+        for good in [
+            "localhost",
+            "LocalHost:8000",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:80",
+        ] {
+            assert!(authority_is_local(good), "{good}");
+        }
+        for bad in [
+            "",
+            "evil@localhost",
+            "localhost:evil.example",
+            "localhost:",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost.",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "[::1]evil",
+            "[::1",
+            "[::2]",
+            "10.0.0.1",
+            "::1",
+        ] {
+            assert!(!authority_is_local(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Carries a streamed answer to the application, and shows that the connection lives while nothing comes.
+
+use std::time::Duration;
+
+use sealwire_http::net::{BodySender, Closed};
+use sealwire_http::openai::ApiError;
+use tokio::time::sleep;
+
+use super::recent::Follow;
+use super::writer::{Ending, Writer};
+use crate::backend::{Next, Source};
+
+/// The application's end of one stream.
+pub(super) struct Outlet {
+    pub(super) writer: Writer,
+    pub(super) sender: BodySender,
+    pub(super) keep_alive: Duration,
+    pub(super) follow: Follow,
+}
+
+impl Outlet {
+    /// Sends what the application may see first.
+    pub(super) async fn begin(&mut self) -> Result<(), Closed> {
+        let first = self.writer.begin();
+        self.sender.send(first).await
+    }
+
+    /// Waits for something, and shows meanwhile that the connection lives.
+    ///
+    /// # Errors
+    /// The application is gone; what was waited for is dropped.
+    pub(super) async fn wait<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Closed> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = self.sender.closed() => return Err(Closed),
+                () = sleep(self.keep_alive) => {
+                    let signs = self.writer.keep_alive();
+                    self.sender.send(signs).await?;
+                }
+            }
+        }
+    }
+
+    /// Passes whole events on as they come, the end of the stream only when it is known to be whole. A client that is gone ends it: dropping the source
+    /// gives the request up everywhere.
+    pub(super) async fn carry(mut self, mut source: impl Source) {
+        loop {
+            let Ok(next) = self.wait(source.next()).await else {
+                return;
+            };
+            let step = match next {
+                Ok(Next::Content(content)) => self.writer.push(&content),
+                Ok(Next::End) => return self.end().await,
+                Err(error) => Err(error),
+            };
+            match step {
+                Ok(events) => {
+                    self.follow.sent(events.len());
+                    if self.sender.send(events).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => return self.fail(&error).await,
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        let rest = self.writer.end();
+        self.follow.sent(rest.len());
+        if self.sender.send(rest).await.is_ok() {
+            let _ = self.sender.finish().await;
+        }
+    }
+
+    /// Tells the application that the answer is broken.
+    pub(super) async fn fail(mut self, error: &ApiError) {
+        self.follow.failed(&error.code);
+        let (last, ending) = self.writer.fail(error);
+        if self.sender.send(last).await.is_err() {
+            return;
+        }
+        match ending {
+            Ending::Finish => {
+                let _ = self.sender.finish().await;
+            }
+            Ending::Abort => self.sender.abort().await,
+        }
+    }
+}
