@@ -35,7 +35,7 @@ impl Members {
     ) -> Result<Option<T>, ApiError> {
         self.get(name)
             .map(|value| {
-                serde_json::from_str(value.get()).map_err(|_| {
+                parse(value).map_err(|_| {
                     ApiError::invalid_request(
                         400,
                         "invalid_type",
@@ -49,8 +49,7 @@ impl Members {
 
     /// A member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.get(name)
-            .and_then(|value| serde_json::from_str(value.get()).ok())
+        self.get(name).and_then(|value| parse(value).ok())
     }
 
     /// Leaves a member out; whether it was there.
@@ -84,9 +83,12 @@ pub(crate) fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
 
 /// A value of an application. Halves of surrogate pairs, which clients leave when they cut text, become U+FFFD; `None`: nested too deep.
 pub(crate) fn value(raw: &RawValue) -> Option<Value> {
+    parse(raw).ok()
+}
+
+fn parse<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
     serde_json::from_str(raw.get())
         .or_else(|_| serde_json::from_str(&without_lone_surrogates(raw.get())))
-        .ok()
 }
 
 fn without_lone_surrogates(text: &str) -> String {
