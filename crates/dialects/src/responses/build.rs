@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::calls::{Calls, Stage};
 use super::events::Writer;
 use super::object::{Item, Shape, Status};
-use super::open::{OpenCall, OpenMessage, OpenReasoning};
+use super::open::{OpenMessage, OpenReasoning};
+use super::open_call::OpenCall;
 use crate::chat;
 
 /// Items in the making.
@@ -100,6 +101,13 @@ impl Build {
     /// The model has stopped: all that is open ends, and the last item is not whole if the answer is not.
     pub(super) fn finish(&mut self, status: Status, to: &mut Writer<'_>) {
         while let Some(next) = self.waiting.pop_front() {
+            match &self.open {
+                // What waited shows only that other things were said meanwhile.
+                Open::Call(open) if !self.calls.get_mut(open.slot).is_whole() => {
+                    self.close(status, to);
+                }
+                _ => {}
+            }
             self.take(next, to);
         }
         if matches!(self.open, Open::Nothing) && self.done.is_empty() {

@@ -58,10 +58,8 @@ impl Calls {
         if call.name.is_empty() {
             name.clone_into(&mut call.name);
         }
-        if call.stage != Stage::Done {
-            call.arguments
-                .push_str(fragment.function.arguments.as_deref().unwrap_or_default());
-        }
+        call.arguments
+            .push_str(fragment.function.arguments.as_deref().unwrap_or_default());
         slot
     }
 

@@ -1,16 +1,17 @@
 //! OpenAI Responses over Chat Completions.
 //!
 //! ```text
-//! request.rs   members of the request           answer.rs   a whole answer, or the writer of a streamed one
-//! items.rs     input items -> messages          stream.rs   its events in the API's order
-//! content.rs   parts of their content           said.rs     what the model says, chunk by chunk
-//! tools.rs     tools, and their names there     build.rs    .. becomes output items, one open at a time
-//! choice.rs    which of them may be called      open.rs     .. which write their events as they grow
-//! reasoning.rs reasoning that comes back        calls.rs    fragments of tool calls -> whole calls
-//! echo.rs      what a response repeats          custom.rs   the text in a custom tool's arguments, while they come
-//! native.rs    for servers that speak it        events.rs   server-sent events, numbered
-//!                                               object.rs   the response object, its items, identifiers
-//!                                               failure.rs  codes of failed responses
+//! request.rs    members of the request          answer.rs     a whole answer, or the writer of a streamed one
+//! options.rs    .. but the conversation         stream.rs     its events in the API's order
+//! items.rs      input items -> messages         said.rs       what the model says, chunk by chunk
+//! content.rs    parts of their content          build.rs      .. becomes output items, one open at a time
+//! tools.rs      tools, and in names.rs          open.rs       .. which write their events as they grow
+//!               their names there               open_call.rs  .. as calls do
+//! choice.rs     which of them may be called     calls.rs      fragments of tool calls -> whole calls
+//! reasoning.rs  reasoning that comes back       custom.rs     the text in a custom tool's arguments, while they come
+//! echo.rs       what a response repeats         events.rs     server-sent events, numbered
+//! native.rs     for servers that speak it       object.rs     the response object, its items, identifiers
+//!                                               failure.rs    codes of failed responses
 //! ```
 //!
 //! Nothing is stored: a conversation is what the application sends, and reasoning comes back inside it.
@@ -25,9 +26,12 @@ mod echo;
 mod events;
 mod failure;
 mod items;
+mod names;
 mod native;
 mod object;
 mod open;
+mod open_call;
+mod options;
 mod reasoning;
 mod request;
 mod said;

@@ -4,12 +4,9 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::invalid;
+use super::{invalid, names};
 use crate::ApiError;
 use crate::members::{Members, raw};
-
-/// Longest name of a function.
-const MAX_NAME: usize = 64;
 
 /// What a function of the model server is for the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +97,7 @@ impl Tools {
     pub(super) fn flat(&self, namespace: Option<&str>, name: &str) -> String {
         match self.find(namespace, name) {
             Some(flat) => flat.to_owned(),
-            None => flatten(namespace, name),
+            None => names::flatten(namespace, name),
         }
     }
 
@@ -199,16 +196,9 @@ impl Tools {
         if self.functions.iter().any(same) {
             return;
         }
-        let mut flat = flatten(origin.namespace.as_deref(), &origin.name);
+        let mut flat = names::flatten(origin.namespace.as_deref(), &origin.name);
         if self.functions.iter().any(|function| function.flat == flat) {
-            flat = shorten(
-                &flat,
-                &format!(
-                    "{}\0{}",
-                    origin.namespace.as_deref().unwrap_or_default(),
-                    origin.name
-                ),
-            );
+            flat = names::distinct(origin.namespace.as_deref(), &origin.name);
         }
         self.functions.push(Function {
             chat: Chat {
@@ -229,7 +219,7 @@ impl Tools {
 /// Names a type of tool that is left out.
 pub(super) fn drop_tool(kind: &str, dropped: &mut Vec<String>) {
     let plain = |kind: &str| {
-        (1..=MAX_NAME).contains(&kind.len())
+        (1..=names::MAX).contains(&kind.len())
             && kind
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
@@ -288,41 +278,5 @@ fn origin(
         namespace: namespace.map(str::to_owned),
         name: name.ok_or_else(|| invalid(&format!("{at}.name"), "a tool must have a name"))?,
         custom,
-    })
-}
-
-/// The name at the model server; where it does not depend on other tools, calls of the past keep theirs.
-fn flatten(namespace: Option<&str>, name: &str) -> String {
-    let flat = match namespace {
-        None | Some("") => name.to_owned(),
-        Some(namespace) => format!("{namespace}__{name}")
-            .chars()
-            .map(|letter| match letter {
-                'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => letter,
-                _ => '_',
-            })
-            .collect(),
-    };
-    if flat.len() <= MAX_NAME {
-        flat
-    } else {
-        shorten(&flat, &flat)
-    }
-}
-
-/// A name's beginning and a hash, together as long as a name may be.
-fn shorten(flat: &str, whole: &str) -> String {
-    let hash = format!("_{:016x}", fnv1a(whole.as_bytes()));
-    let mut length = flat.len().min(MAX_NAME - hash.len());
-    while !flat.is_char_boundary(length) {
-        length -= 1;
-    }
-    format!("{}{hash}", &flat[..length])
-}
-
-/// FNV-1a: names need no more than to differ, and to stay the same over versions.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

@@ -491,6 +491,25 @@ fn the_last_content_may_come_with_the_reason() {
 }
 
 #[test]
+fn counts_are_those_of_the_last_event_and_never_made_up() {
+    let events = streamed(
+        &json!({"input":"x"}),
+        &[
+            json!({"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}),
+            json!({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}),
+            json!({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":null}}),
+        ],
+    );
+    assert_eq!(last(&events)["usage"]["output_tokens"], 2);
+    assert_eq!(
+        last(&events)["usage"]["input_tokens_details"],
+        json!({"cached_tokens":0,"cache_write_tokens":0})
+    );
+    let events = streamed(&json!({"input":"x"}), &[text("a"), stop("stop")]);
+    assert_eq!(last(&events)["usage"], Value::Null);
+}
+
+#[test]
 fn only_the_first_choice_counts() {
     let events = streamed(
         &json!({"input":"x"}),
@@ -524,6 +543,21 @@ fn white_space_between_reasoning_and_calls_is_no_message() {
         json!(types),
         json!(["reasoning", "function_call", "function_call"])
     );
+}
+
+#[test]
+fn white_space_that_came_to_nothing_does_not_come_back() {
+    let events = streamed(
+        &json!({"input":"x"}),
+        &[
+            chunk(json!({"reasoning":"why"})),
+            text("\n\n"),
+            call(json!({"index":0,"id":"a","function":{"name":"f","arguments":"{}"}})),
+            text(" so"),
+            stop("stop"),
+        ],
+    );
+    assert_eq!(last(&events)["output"][2]["content"][0]["text"], " so");
 }
 
 #[test]

@@ -271,3 +271,12 @@ fn tools_between_the_items_are_lifted() {
     assert_eq!(chat["tools"][0]["function"]["name"], "f");
     assert_eq!(chat["messages"].as_array().map(Vec::len), Some(1));
 }
+
+#[test]
+fn a_tool_that_is_given_twice_is_one_tool() {
+    let chat = chat(&json!({"input":[{"role":"user","content":"x"},
+        {"type":"additional_tools","tools":[{"type":"function","name":"f","description":"second"}]}],
+        "tools":[{"type":"function","name":"f","description":"first"}]}));
+    assert_eq!(chat["tools"].as_array().map(Vec::len), Some(1));
+    assert_eq!(chat["tools"][0]["function"]["description"], "first");
+}

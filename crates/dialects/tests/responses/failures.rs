@@ -74,6 +74,26 @@ fn free_text_of_a_call_that_was_cut_is_never_done() {
 }
 
 #[test]
+fn a_cut_call_that_others_wait_for_is_not_done_either() {
+    let events = streamed(
+        &json!({"input":"x","tools":[{"type":"custom","name":"run"},{"type":"function","name":"f"}]}),
+        &[
+            call(
+                json!({"index":0,"id":"a","function":{"name":"run","arguments":"{\"input\":\"rm -rf /tmp/x"}}),
+            ),
+            call(json!({"index":1,"id":"b","function":{"name":"f","arguments":"{\"q\":"}})),
+            stop("length"),
+        ],
+    );
+    let output = &last(&events)["output"];
+    assert_eq!(
+        (&output[0]["status"], &output[1]["status"]),
+        (&json!("incomplete"), &json!("incomplete"))
+    );
+    assert!(!kinds(&events).contains(&"custom_tool_call_input.done"));
+}
+
+#[test]
 fn a_stream_that_never_said_why_it_stopped_fails() {
     let events = streamed(
         &json!({"input":"x","tools":[{"type":"function","name":"f"}]}),
@@ -93,7 +113,7 @@ fn a_stream_that_never_said_why_it_stopped_fails() {
         ][..]
     );
     let response = last(&events);
-    assert_eq!(response["error"]["code"], "truncated");
+    assert_eq!(response["error"]["code"], "server_error");
     assert_eq!(response["status"], "failed");
     assert_eq!(
         response["output"].as_array().map(Vec::len),
@@ -124,7 +144,7 @@ fn errors_inside_a_stream_have_codes_that_codex_acts_on() {
     for (data, code) in [
         (too_long, "context_length_exceeded"),
         (overloaded, "server_is_overloaded"),
-        (json!([7]), "bad_answer"),
+        (json!([7]), "server_error"),
     ] {
         let translated = translated(&json!({"input":"x"}));
         let mut stream = translated.answer.stream();

@@ -71,7 +71,8 @@ fn tools_that_servers_refuse_are_changed_or_left_out() {
     let request = json!({"input":"x","tool_choice":{"type":"web_search"},"tools":[
         {"type":"function","name":"f","parameters":{"type":"object"}},
         {"type":"custom","name":"apply_patch","description":"Patches.","format":{"type":"grammar","syntax":"lark","definition":"start: LINE"}},
-        {"type":"namespace","name":"n","tools":[{"type":"function","name":"g"},{"type":"mcp"}]},
+        {"type":"namespace","name":"n","tools":[{"type":"function","name":"g"},{"type":"mcp"},
+            {"type":"custom","name":"run","format":{"type":"grammar","syntax":"regex","definition":"[a-z]+"}}]},
         {"type":"web_search"},
     ]});
     let (body, dropped) = native(&request.to_string(), &settings());
@@ -80,10 +81,10 @@ fn tools_that_servers_refuse_are_changed_or_left_out() {
     assert_eq!(body["tools"][1]["format"], json!({"type":"text"}));
     let description = body["tools"][1]["description"].as_str().expect("text");
     assert!(description.starts_with("Patches.") && description.contains("start: LINE"));
-    assert_eq!(
-        body["tools"][2]["tools"],
-        json!([{"type":"function","name":"g"}])
-    );
+    let inner = &body["tools"][2]["tools"];
+    assert_eq!(inner.as_array().map(Vec::len), Some(2));
+    assert_eq!(inner[0], json!({"type":"function","name":"g"}));
+    assert_eq!(inner[1]["format"], json!({"type":"text"}));
     assert_eq!(body["tool_choice"], "auto");
     assert_eq!(dropped, ["mcp", "web_search"]);
 }

@@ -111,6 +111,39 @@ fn pictures_of_tools_follow_all_outputs_in_a_users_message() {
 }
 
 #[test]
+fn pictures_of_tools_come_before_what_the_assistant_says_of_them() {
+    let messages = messages(&json!([
+        {"type":"function_call","call_id":"a","name":"view_image","arguments":"{}"},
+        {"type":"function_call_output","call_id":"a","output":[{"type":"input_image","image_url":"data:,"}]},
+        {"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"I see"}]},
+        {"role":"assistant","content":"a cat"},
+        {"type":"function_call","call_id":"b","name":"f","arguments":"{}"},
+        {"type":"function_call_output","call_id":"b","output":"y"},
+    ]));
+    let roles: Vec<&Value> = (0..5).map(|at| &messages[at]["role"]).collect();
+    assert_eq!(
+        json!(roles),
+        json!(["assistant", "tool", "user", "assistant", "tool"])
+    );
+    assert_eq!(messages[3]["reasoning_content"], "I see");
+    assert_eq!(messages[3]["tool_calls"][0]["id"], "b");
+}
+
+#[test]
+fn reasoning_that_led_to_nothing_is_left_out() {
+    let messages = messages(&json!([
+        {"role":"user","content":"x"},
+        {"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"hm"}]},
+        {"role":"user","content":"y"},
+        {"role":"assistant","content":"so"},
+    ]));
+    assert_eq!(
+        messages,
+        json!([{"role":"user","content":"x"},{"role":"user","content":"y"},{"role":"assistant","content":"so"}])
+    );
+}
+
+#[test]
 fn broken_arguments_of_the_past_become_an_empty_object() {
     for arguments in [
         json!("{\"q\":"),
