@@ -161,7 +161,7 @@ fn a_response_has_every_member_that_strict_clients_require() {
 #[test]
 fn what_identifies_somebody_is_repeated_to_the_application_only() {
     let request = json!({"input":"x","user":"u-1","safety_identifier":"s-1","prompt_cache_key":"k-1",
-        "metadata":{"ticket":"m-1"},"client_metadata":{"path":"/home/c-1"},"store":true,"truncation":"auto",
+        "metadata":{"ticket":"m-1"},"client_metadata":{"path":"c-1"},"store":true,"truncation":"auto",
         "service_tier":"flex","prompt_cache_retention":"24h","include":[]});
     let chat = chat(&request);
     assert_eq!(

@@ -40,7 +40,7 @@ fn second_turn() -> Value {
         "include": ["reasoning.encrypted_content"],
         "prompt_cache_key": "0199-thread",
         "text": {"verbosity":"medium"},
-        "client_metadata": {"x-codex-installation-id":"i-1","workspace":"/home/me/secret"},
+        "client_metadata": {"x-codex-installation-id":"i-1","workspace":"me/secret-project"},
     })
 }
 
@@ -54,7 +54,7 @@ fn a_second_turn_is_translated() {
         ["web_search", "tool_search", "text.verbosity"]
     );
     let text = String::from_utf8(translated.body.clone()).expect("text");
-    for private in ["0199-thread", "i-1", "/home/me", "opaque"] {
+    for private in ["0199-thread", "i-1", "secret-project", "opaque"] {
         assert!(!text.contains(private), "{private}");
     }
     let chat: Value = serde_json::from_slice(&translated.body).expect("JSON");

@@ -53,7 +53,7 @@ fn free_text_of_a_call_that_was_cut_is_never_done() {
         &json!({"input":"x","tools":[{"type":"custom","name":"run"}]}),
         &[
             call(
-                json!({"index":0,"id":"a","function":{"name":"run","arguments":"{\"input\":\"rm -rf /tmp/x"}}),
+                json!({"index":0,"id":"a","function":{"name":"run","arguments":"{\"input\":\"rm -rf build"}}),
             ),
             stop("length"),
         ],
@@ -69,7 +69,7 @@ fn free_text_of_a_call_that_was_cut_is_never_done() {
     let item = &last(&events)["output"][0];
     assert_eq!(
         (&item["status"], &item["input"]),
-        (&json!("incomplete"), &json!("rm -rf /tmp/x"))
+        (&json!("incomplete"), &json!("rm -rf build"))
     );
 }
 
@@ -79,7 +79,7 @@ fn a_cut_call_that_others_wait_for_is_not_done_either() {
         &json!({"input":"x","tools":[{"type":"custom","name":"run"},{"type":"function","name":"f"}]}),
         &[
             call(
-                json!({"index":0,"id":"a","function":{"name":"run","arguments":"{\"input\":\"rm -rf /tmp/x"}}),
+                json!({"index":0,"id":"a","function":{"name":"run","arguments":"{\"input\":\"rm -rf build"}}),
             ),
             call(json!({"index":1,"id":"b","function":{"name":"f","arguments":"{\"q\":"}})),
             stop("length"),
