@@ -77,6 +77,7 @@ class Upstream:
         self.began = threading.Event()
         self.endless = False
         self.hangs = False
+        self.refusal = None
         self.seen = []
         owner = self
 
@@ -100,15 +101,17 @@ class Upstream:
         self.began.set()
         if self.hangs:
             self._wait_for_leave(handler)
+        elif self.refusal:
+            self._json(handler, {"error": {"message": self.refusal, "type": "BadRequestError", "code": 400}}, 400)
         elif body.get("stream"):
             self._stream(handler)
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": "".join(self.tokens)}, "finish_reason": "stop"}
             self._json(handler, {"id": "1", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [choice]})
 
-    def _json(self, handler, value):
+    def _json(self, handler, value, status=200):
         body = json.dumps(value).encode()
-        handler.send_response(200)
+        handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()

@@ -81,9 +81,12 @@ def test_a_message_stream_that_is_left_ends_the_instances_work(own, upstream):
     assert upstream.gone.wait(10)
 
 
-def test_an_error_of_the_model_server_is_anthropics(rig):
-    with pytest.raises(anthropic.BadRequestError):
-        claude(rig).messages.create(model=MODEL, max_tokens=100, messages=[])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_an_error_of_the_model_server_is_anthropics(own, upstream, stream):
+    upstream.refusal = "no such field"
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        claude(own).messages.create(model=MODEL, max_tokens=100, messages=ASKED, stream=stream)
+    assert caught.value.body["error"] == {"type": "invalid_request_error", "message": "no such field"}
 
 
 def test_a_request_that_is_no_message(rig):
