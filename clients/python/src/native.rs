@@ -199,7 +199,7 @@ impl Answer {
 
     /// Status and header fields, once they are there.
     #[getter]
-    fn head(&self) -> Option<(u16, Vec<(String, Vec<u8>)>)> {
+    fn head(&self) -> Option<(u16, Headers)> {
         self.lock().head.clone()
     }
 }
