@@ -86,7 +86,8 @@ class Tap:
         self.connections = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def seen(self):
         with self._lock:
@@ -126,6 +127,12 @@ class Tap:
                     pass
 
     def stop(self):
+        # Wakes the thread first: one that still accepts would do so on whatever gets the listener's number next.
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._accepting.join(timeout=5)
         self._listener.close()
 
 
