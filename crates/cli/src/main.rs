@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use sealwire_cli::{attack, attest, demo, demo_model, instance, proxy, vectors};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sealwire_cli::{attack, attest, demo, demo_model, instance, proxy, settings, vectors};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -41,7 +41,15 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
+    let command = match arguments() {
+        Ok(command) => command,
+        Err(settings::SettingsError::Arguments(error)) => error.exit(),
+        Err(error) => {
+            eprintln!("sealwire: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result: Result<(), Box<dyn Error>> = match command {
         Command::Instance(args) => instance::run(*args, stop_signal())
             .await
             .map_err(Into::into),
@@ -62,4 +70,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, and for a proxy what the environment and its file of settings add to it.
+fn arguments() -> Result<Command, settings::SettingsError> {
+    let (matches, tables) = settings::parse(Cli::command(), std::env::args_os().collect())?;
+    let mut command = Cli::from_arg_matches(&matches)?.command;
+    if let Command::Proxy(args) = &mut command {
+        args.tables = tables;
+    }
+    Ok(command)
 }

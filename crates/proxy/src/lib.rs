@@ -175,7 +175,7 @@ pub enum StartError {
     )]
     ForwardsAppKey,
     /// The address cannot be bound.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}; --listen names another address")]
     Listen(SocketAddr, std::io::Error),
 }
 
