@@ -27,6 +27,9 @@ use crate::settings::FileTables;
 use crate::suites;
 use crate::trust_args::{TrustArgs, TrustArgsError};
 
+/// How long a connection to the relay is kept for the next request; shorter than relays wait for one.
+const KEEP: Duration = Duration::from_secs(10);
+
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EarlyDataArg {
@@ -293,10 +296,12 @@ impl ProxyArgs {
         config.billing = self.billing.map(String::into_bytes);
         config.limits.request_bytes = self.max_request_bytes;
         config.limits.handshake_time = Duration::from_millis(self.handshake_timeout);
-        let client = sealwire_tls::client(
-            &ClientConfig::default(),
-            &Settings::from_env(self.authorities),
-        )?;
+        // A request on a connection that the relay has just closed is lost; the next attempt is another, with a handshake of its own.
+        let client_config = ClientConfig {
+            pool_idle: KEEP,
+            ..ClientConfig::default()
+        };
+        let client = sealwire_tls::client(&client_config, &Settings::from_env(self.authorities))?;
         Ok(ReadyNative { config, client })
     }
 }

@@ -95,7 +95,7 @@ pub fn messages_type(status: u16) -> &'static str {
 /// The message of an error as Anthropic's clients expect it: they know a prompt that is too long by these words, and offer to compact.
 #[must_use]
 pub fn messages_text(error: &ApiError) -> String {
-    match error.context {
+    match &error.context {
         Some(context) => format!(
             "prompt is too long: {} tokens > {} maximum",
             context.asked, context.most

@@ -1,6 +1,6 @@
 //! How many tokens a Chat request has, roughly: for clamps and for `count_tokens`, where exact counts would cost a round trip.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Bytes of prose for one token; JSON has more short tokens.
 const PROSE_TENTHS: u64 = 40;
@@ -13,6 +13,17 @@ const MESSAGE: u64 = 4;
 /// An estimate of the prompt of a Chat request: its messages and tools. At least 1.
 #[must_use]
 pub fn prompt_tokens(request: &Value) -> u64 {
+    request.as_object().map_or(1, prompt_members)
+}
+
+/// An estimate of an answer of so many bytes.
+#[must_use]
+pub fn answer_tokens(bytes: usize) -> u64 {
+    tokens(bytes, PROSE_TENTHS)
+}
+
+/// The same as [`prompt_tokens`], for the members of the request.
+pub(crate) fn prompt_members(request: &Map<String, Value>) -> u64 {
     let messages: u64 = request
         .get("messages")
         .and_then(Value::as_array)
@@ -86,5 +97,17 @@ mod tests {
         let image = json!({"messages":[{"role":"user","content":[
             {"type":"image_url","image_url":{"url":"x".repeat(1_000_000)}}]}]});
         assert!(prompt_tokens(&image) < 2_000);
+    }
+
+    #[test]
+    fn reasoning_calls_and_tools_count() {
+        let message = json!({"role":"assistant","content":"","reasoning_content":"why ".repeat(50),
+            "tool_calls":[{"function":{"name":"f","arguments":"x".repeat(200)}}]});
+        let turn = prompt_tokens(&json!({"messages":[message]}));
+        assert!((100..200).contains(&turn), "{turn}");
+        let tools = json!({"tools":[{"function":{"description":"d".repeat(360)}}]});
+        assert!(prompt_tokens(&tools) >= 100);
+        assert_eq!(prompt_tokens(&json!("no request")), 1);
+        assert_eq!((answer_tokens(0), answer_tokens(400)), (0, 100));
     }
 }

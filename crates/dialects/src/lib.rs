@@ -13,8 +13,10 @@ pub mod chat;
 pub mod clamp;
 pub mod dialect;
 pub mod estimate;
+mod members;
 pub mod messages;
 pub mod responses;
+mod think;
 pub mod upstream;
 
 pub use sealwire_http::openai::ApiError;

@@ -38,7 +38,7 @@ pub fn error(status: u16, body: &[u8]) -> ApiError {
     });
     let mut error = ApiError::server_error(status, code, message);
     error.kind = kind.to_owned().into();
-    error.param = text("param").map(str::to_owned);
+    error.param = text("param").map(Into::into);
     if status == 400 || status == 413 {
         overflow(&mut error);
     }
@@ -75,7 +75,7 @@ fn overflow(error: &mut ApiError) {
     if let Some(clamp::Overflow::Prompt { asked, most }) = clamp::overflow(&error.message) {
         "context_length_exceeded".clone_into(&mut error.code);
         error.kind = "invalid_request_error".into();
-        error.context = Some(Context { asked, most });
+        error.context = Some(Box::new(Context { asked, most }));
         error.retry = Some(false);
     }
 }
@@ -157,8 +157,8 @@ mod tests {
         );
         assert_eq!(error.code, "context_length_exceeded");
         assert_eq!(
-            error.context,
-            Some(Context {
+            error.context.as_deref(),
+            Some(&Context {
                 asked: 5_000,
                 most: 4_096
             })

@@ -16,13 +16,13 @@ pub struct ApiError {
     /// A stable code for programs; empty for none.
     pub code: String,
     /// The member of the request that is at fault.
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// Whether the same request should be sent again by itself, where that is known: goes out as `x-should-retry`.
     pub retry: Option<bool>,
     /// The value of a `retry-after` field.
-    pub retry_after: Option<String>,
+    pub retry_after: Option<Box<str>>,
     /// The prompt is too long for the model.
-    pub context: Option<Context>,
+    pub context: Option<Box<Context>>,
 }
 
 /// How far a prompt is too long.
@@ -53,7 +53,7 @@ impl ApiError {
     /// The same, for a member of the request.
     #[must_use]
     pub fn with_param(mut self, param: &str) -> Self {
-        self.param = Some(param.to_owned());
+        self.param = Some(param.into());
         self
     }
 

@@ -1,55 +1,54 @@
 //! Anthropic Messages over Chat Completions.
+//!
+//! ```text
+//! request   read, [`turns`] and their [`blocks`], [`tools`], [`thinking`]
+//! answer    whole, or a [`stream`]; both from the same [`arguments`], [`ids`] and [`outcome`]
+//! native    the same request for a model server that has this API itself
+//! count     `POST /v1/messages/count_tokens`
+//! ```
+//!
+//! What a conversation's history holds never makes a request fail: what cannot be shown to the model is left out of it, or named in a few words where it stood.
 
-use crate::{ApiError, Moment, Native, Settings, Translated};
+mod answer;
+mod arguments;
+mod blocks;
+mod calls;
+mod client_tools;
+mod count;
+mod documents;
+mod ids;
+mod native;
+mod outcome;
+mod request;
+mod stream;
+mod system;
+mod thinking;
+mod tools;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::count::{count_tokens, tokenize};
+pub use self::native::native;
+
+use crate::{ApiError, Moment, Settings, Translated};
 
 /// Translates a request.
 ///
 /// # Errors
 /// [`ApiError`] that names the member which cannot be served.
 pub fn translate(body: &[u8], settings: &Settings, moment: Moment) -> Result<Translated, ApiError> {
-    let _ = (body, settings, moment);
-    Err(ApiError::invalid_request(
-        404,
-        "unknown_url",
-        "not served yet",
-    ))
-}
-
-/// The request for a model server that speaks this API itself: cleaned, not translated.
-///
-/// # Errors
-/// [`ApiError`], as [`translate`].
-pub fn native(body: &[u8], settings: &Settings) -> Result<Native, ApiError> {
-    let _ = (body, settings);
-    Err(ApiError::invalid_request(
-        404,
-        "unknown_url",
-        "not served yet",
-    ))
-}
-
-/// An estimate of a request's tokens, for `POST /v1/messages/count_tokens`.
-///
-/// # Errors
-/// [`ApiError`], as [`translate`].
-pub fn count_tokens(body: &[u8], settings: &Settings) -> Result<u64, ApiError> {
-    let _ = (body, settings);
-    Err(ApiError::invalid_request(
-        404,
-        "unknown_url",
-        "not served yet",
-    ))
-}
-
-/// The body of `POST /tokenize` at a model server that counts exactly: the same messages and tools.
-///
-/// # Errors
-/// [`ApiError`], as [`translate`].
-pub fn tokenize(body: &[u8], settings: &Settings) -> Result<Vec<u8>, ApiError> {
-    let _ = (body, settings);
-    Err(ApiError::invalid_request(
-        404,
-        "unknown_url",
-        "not served yet",
-    ))
+    let request = request::Request::parse(body)?;
+    let chat = request::translate(&request, settings)?;
+    let answer = answer::Shape::new(&chat, settings, moment);
+    Ok(Translated {
+        body: serde_json::Value::Object(chat.body)
+            .to_string()
+            .into_bytes(),
+        model: chat.model,
+        stream: chat.stream,
+        answer: Box::new(answer::Writer::new(answer)),
+        dropped: chat.dropped,
+    })
 }

@@ -345,7 +345,7 @@ impl Whole {
             .fields
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+            .map(Into::into);
         error
     }
 }

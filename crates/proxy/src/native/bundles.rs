@@ -1,7 +1,8 @@
-//! Discovery: fetches bundles from the relay, verifies them, keeps one for each label until it nears its end.
+//! Discovery: fetches bundles from the relay, verifies them, keeps a few for each label until they near their end. Those of labels in use are renewed in the
+//! background, so that no request waits for discovery or evidence; those of other instances stand in when one is gone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
@@ -11,7 +12,7 @@ use sealwire_http::discovery::{BundleQuery, MAX_DISCOVERY_BYTES, bundles_from_js
 use sealwire_http::net::{HttpClient, empty, read_all};
 use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::ProxyError;
 use super::identities::Identities;
@@ -20,8 +21,16 @@ use crate::{ProxyConfig, Trust, unix_now};
 
 /// A bundle is not used in its last seconds: the request has to arrive too.
 const MARGIN: u64 = 60;
+/// A bundle of a label in use is renewed when it has less than this left.
+const RENEW: u64 = 240;
+/// How long a label is in use after its last request.
+const IN_USE: Duration = Duration::from_secs(900);
+/// How often what is kept is looked at.
+const ROUND: Duration = Duration::from_secs(20);
 /// Labels that bundles are kept for.
 const MAX_LABELS: usize = 256;
+/// Bundles that are kept for one label, each of another identity.
+const MAX_KEPT: usize = 4;
 /// Identities that one request waits for evidence of.
 const MAX_ASKED: usize = 4;
 /// Longest silence within a discovery answer.
@@ -32,7 +41,47 @@ pub(crate) struct Bundles {
     provider: CryptoProvider,
     client: HttpClient,
     identities: Option<Arc<Identities>>,
-    kept: Mutex<HashMap<String, VerifiedBundle>>,
+    kept: Mutex<HashMap<String, Pool>>,
+}
+
+/// The bundles of one label, the preferred one first.
+struct Pool {
+    bundles: Vec<VerifiedBundle>,
+    used: Instant,
+    /// What the relay was asked with.
+    key: Option<String>,
+}
+
+impl Pool {
+    fn new(key: Option<&str>) -> Self {
+        Self {
+            bundles: Vec::new(),
+            used: Instant::now(),
+            key: key.map(str::to_owned),
+        }
+    }
+
+    /// Puts a bundle in the place of what its identity had, or behind the others.
+    fn put(&mut self, bundle: VerifiedBundle) {
+        let identity = bundle.bundle().identity();
+        let same = |have: &&mut VerifiedBundle| have.bundle().identity() == identity;
+        match self.bundles.iter_mut().find(same) {
+            Some(have) => *have = bundle,
+            None => {
+                self.bundles.truncate(MAX_KEPT - 1);
+                self.bundles.push(bundle);
+            }
+        }
+    }
+
+    /// Whether one of the bundles will last.
+    fn is_fresh(&self) -> bool {
+        self.bundles.iter().any(|bundle| lasts(bundle, RENEW))
+    }
+}
+
+fn lasts(bundle: &VerifiedBundle, seconds: u64) -> bool {
+    bundle.bundle().window().1 > unix_now().saturating_add(seconds)
 }
 
 impl Bundles {
@@ -58,29 +107,123 @@ impl Bundles {
         key: Option<&str>,
         tried: &[[u8; 16]],
     ) -> Result<VerifiedBundle, ProxyError> {
-        if !config.single_use {
-            let kept = self.lock().get(label).cloned();
-            if let Some(kept) = kept
-                && kept.bundle().window().1 > unix_now().saturating_add(MARGIN)
-                && !tried.contains(&kept.bundle().id())
-                && self.still_trusted(config, &kept, key)
-            {
-                return Ok(kept);
-            }
+        // After two that did not work, what is kept is no better than a guess.
+        if !config.single_use
+            && tried.len() < 2
+            && let Some(kept) = self.kept_one(config, label, key, tried)
+        {
+            return Ok(kept);
         }
+        self.renew(config, label, key, tried).await
+    }
+
+    fn kept_one(
+        &self,
+        config: &ProxyConfig,
+        label: &str,
+        key: Option<&str>,
+        tried: &[[u8; 16]],
+    ) -> Option<VerifiedBundle> {
+        let bundles = {
+            let mut kept = self.lock();
+            let pool = kept.get_mut(label)?;
+            pool.used = Instant::now();
+            pool.key = key.map(str::to_owned);
+            pool.bundles.clone()
+        };
+        bundles.into_iter().find(|bundle| {
+            lasts(bundle, MARGIN)
+                && !tried.contains(&bundle.bundle().id())
+                && self.still_trusted(config, bundle, key)
+        })
+    }
+
+    /// Asks discovery, keeps what is verified, and gives the first of it, preferably none of `tried`.
+    async fn renew(
+        &self,
+        config: &ProxyConfig,
+        label: &str,
+        key: Option<&str>,
+        tried: &[[u8; 16]],
+    ) -> Result<VerifiedBundle, ProxyError> {
         let mut acceptable = self.fetch(config, label, key).await?;
         // Those that were tried come last; else the order stays.
         acceptable.sort_by_key(|bundle| tried.contains(&bundle.id()));
-        let bundle = match &self.identities {
+        let first = match &self.identities {
             None => {
-                let first = acceptable.into_iter().next();
+                let first = acceptable.first().cloned();
                 let first = first.ok_or_else(|| ProxyError::NoInstance(label.to_owned()))?;
                 self.verify(config, first).map_err(ProxyError::Bundle)?
             }
             Some(identities) => proven(identities, config, &acceptable, label, key).await?,
         };
-        self.keep(&bundle);
-        Ok(bundle)
+        if !first.bundle().is_single_use() {
+            let others = acceptable.iter().filter(|other| {
+                other.identity() != first.bundle().identity() && !tried.contains(&other.id())
+            });
+            let others: Vec<VerifiedBundle> = others
+                .filter_map(|other| self.verified(config, other, label, key))
+                .take(MAX_KEPT - 1)
+                .collect();
+            let mut pool = Pool::new(key);
+            pool.put(first.clone());
+            others.into_iter().for_each(|other| pool.put(other));
+            self.keep(label, pool);
+        }
+        Ok(first)
+    }
+
+    /// A bundle whose identity is trusted already; nothing is asked.
+    fn verified(
+        &self,
+        config: &ProxyConfig,
+        bundle: &Bundle,
+        label: &str,
+        key: Option<&str>,
+    ) -> Option<VerifiedBundle> {
+        match &self.identities {
+            None => self.verify(config, bundle.clone()).ok(),
+            Some(identities) => {
+                identities.verified(bundle, |trust| policy(config, label, trust), key)
+            }
+        }
+    }
+
+    /// Renews what nears its end, for labels in use and for the default model, as long as the proxy lives.
+    pub(crate) async fn tend(bundles: Weak<Self>, config: ProxyConfig) {
+        if config.single_use {
+            return;
+        }
+        loop {
+            {
+                let Some(bundles) = bundles.upgrade() else {
+                    return;
+                };
+                for (label, key) in bundles.due(&config) {
+                    // One that fails is tried again in the next round, and by the next request.
+                    let _ = bundles.renew(&config, &label, key.as_deref(), &[]).await;
+                }
+            }
+            sleep(ROUND).await;
+        }
+    }
+
+    fn due(&self, config: &ProxyConfig) -> Vec<(String, Option<String>)> {
+        let mut kept = self.lock();
+        kept.retain(|_, pool| pool.used.elapsed() < IN_USE);
+        let mut due: Vec<(String, Option<String>)> = kept
+            .iter()
+            .filter(|(_, pool)| !pool.is_fresh())
+            .map(|(label, pool)| (label.clone(), pool.key.clone()))
+            .collect();
+        // With a key of the application's there is none to ask with.
+        if let Some(model) = &config.apps.default_model
+            && !config.forward_key
+            && !kept.contains_key(model)
+        {
+            due.push((model.clone(), config.relay_key.clone()));
+        }
+        due
     }
 
     /// Whether the identity of a kept bundle is one that would be trusted now.
@@ -105,33 +248,34 @@ impl Bundles {
         let Ok(bundle) = self.acceptable(config, label, bytes) else {
             return;
         };
-        let verified = match &self.identities {
-            None => self.verify(config, bundle).ok(),
-            Some(identities) => {
-                identities.verified(&bundle, |trust| policy(config, label, trust), key)
+        if let Some(bundle) = self.verified(config, &bundle, label, key)
+            && !bundle.bundle().is_single_use()
+        {
+            let mut kept = self.lock();
+            if let Some(pool) = kept.get_mut(label) {
+                pool.put(bundle);
+            } else {
+                drop(kept);
+                let mut pool = Pool::new(key);
+                pool.put(bundle);
+                self.keep(label, pool);
             }
-        };
-        if let Some(bundle) = verified {
-            self.keep(&bundle);
         }
     }
 
     /// Drops a kept bundle that did not work.
     pub(crate) fn forget(&self, bundle: &VerifiedBundle) {
-        let mut kept = self.lock();
-        let label = bundle.bundle().label();
-        if kept
-            .get(label)
-            .is_some_and(|have| have.bundle().id() == bundle.bundle().id())
-        {
-            kept.remove(label);
+        if let Some(pool) = self.lock().get_mut(bundle.bundle().label()) {
+            pool.bundles
+                .retain(|have| have.bundle().id() != bundle.bundle().id());
         }
     }
 
     /// What is trusted and which bundles are kept, for `GET /attestation`.
     pub(crate) fn document(&self, config: &ProxyConfig) -> Value {
         let kept = self.lock();
-        let mut models: Vec<&VerifiedBundle> = kept.values().collect();
+        let mut models: Vec<&VerifiedBundle> =
+            kept.values().flat_map(|pool| &pool.bundles).collect();
         models.sort_by_key(|verified| verified.bundle().label().to_owned());
         let models: Vec<Value> = models
             .into_iter()
@@ -179,18 +323,15 @@ impl Bundles {
         })
     }
 
-    fn keep(&self, bundle: &VerifiedBundle) {
-        if bundle.bundle().is_single_use() {
-            return;
-        }
+    fn keep(&self, label: &str, pool: Pool) {
         let mut kept = self.lock();
-        if kept.len() >= MAX_LABELS {
+        if kept.len() >= MAX_LABELS && !kept.contains_key(label) {
             kept.clear();
         }
-        kept.insert(bundle.bundle().label().to_owned(), bundle.clone());
+        kept.insert(label.to_owned(), pool);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, VerifiedBundle>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Pool>> {
         // Nothing panics while it is held; if it did, the map would still be sound.
         self.kept
             .lock()

@@ -37,7 +37,7 @@ pub(crate) struct Native {
     config: ProxyConfig,
     provider: CryptoProvider,
     client: HttpClient,
-    bundles: Bundles,
+    bundles: Arc<Bundles>,
 }
 
 impl Backend for Native {
@@ -64,8 +64,10 @@ impl Native {
         client: HttpClient,
         identities: Option<Arc<Identities>>,
     ) -> Self {
+        let bundles = Arc::new(Bundles::new(provider, client.clone(), identities));
+        tokio::spawn(Bundles::tend(Arc::downgrade(&bundles), config.clone()));
         Self {
-            bundles: Bundles::new(provider, client.clone(), identities),
+            bundles,
             config,
             provider,
             client,
