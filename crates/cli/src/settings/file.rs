@@ -42,6 +42,8 @@ pub struct FileSettings {
 /// Tables of a file.
 #[derive(Debug, Clone, Default)]
 pub struct FileTables {
+    /// The file, if there was one.
+    pub(crate) path: Option<PathBuf>,
     /// Names that stand for models.
     pub aliases: BTreeMap<String, String>,
     /// Settings by the model's name at the relay.
@@ -173,7 +175,10 @@ fn parse(path: PathBuf, text: &str) -> Result<FileSettings, FileError> {
         .collect();
     let mut settings = FileSettings {
         values: Vec::new(),
-        tables: FileTables::default(),
+        tables: FileTables {
+            path: Some(path.clone()),
+            ..FileTables::default()
+        },
         path,
     };
     for (key, value) in table {
@@ -218,10 +223,7 @@ fn one(file: &Path, key: &str, arg: &Arg, value: &Value) -> Result<FileValue, Fi
     Ok(FileValue {
         id: arg.get_id().to_string(),
         arguments: arguments.collect(),
-        text: texts
-            .first()
-            .filter(|_| !is_switch && texts.len() == 1)
-            .cloned(),
+        text: texts.first().filter(|_| texts.len() == 1).cloned(),
         key: key.to_owned(),
         long: format!("--{long}"),
         file: file.to_owned(),
