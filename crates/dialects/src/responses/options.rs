@@ -104,7 +104,7 @@ fn effort(request: &Members) -> Result<(Option<String>, Option<Value>), ApiError
         reasoning
             .read("effort", "a string")
             .map_err(|error| ApiError {
-                param: Some("reasoning.effort".to_owned()),
+                param: Some("reasoning.effort".into()),
                 ..error
             })?;
     Ok(match effort.as_deref() {
