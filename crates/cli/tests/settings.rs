@@ -247,6 +247,8 @@ async fn the_key_for_the_relay_comes_from_each_of_its_places() {
     *request.uri_mut() = base.join("/v1/chat/completions").expect("a path");
     let key = http::HeaderValue::from_static("Bearer sk-relay");
     request.headers_mut().insert("authorization", key);
+    let json = http::HeaderValue::from_static("application/json");
+    request.headers_mut().insert("content-type", json);
     let (status, answer) = whole(client().send(request).await.expect("an answer")).await;
     assert_eq!(status, 200, "{answer}");
 }

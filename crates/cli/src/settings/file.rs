@@ -435,4 +435,17 @@ mod tests {
             assert_eq!(env, Some(expected), "{long}");
         }
     }
+
+    #[test]
+    fn every_setting_is_in_the_documentation() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(folder.join("../../docs/proxy.md")).expect("the file");
+        for arg in super::super::arguments().get_arguments() {
+            let key = arg.get_long().expect("a long name").replace('-', "_");
+            let is_named = [format!("`{key}`"), format!("`--{key}"), format!("--{key} ")]
+                .iter()
+                .any(|name| text.contains(name));
+            assert!(is_named, "{key}");
+        }
+    }
 }
