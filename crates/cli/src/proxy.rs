@@ -49,7 +49,7 @@ pub struct ProxyArgs {
     /// The profile that it speaks with the relay: native, chutes-v1
     #[arg(long, value_name = "NAME", default_value_t = Profile::Native, env = "SEALWIRE_PROFILE")]
     pub(crate) profile: Profile,
-    /// Where applications reach it; port 0 picks one
+    /// Where applications reach it; port 0 picks one. On loopback their requests must name this machine as the host
     #[arg(
         long,
         value_name = "ADDR",

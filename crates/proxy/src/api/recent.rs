@@ -33,7 +33,9 @@ struct Begun {
     model: String,
     at: u64,
     start: Instant,
+    first: Option<u64>,
     bytes_in: usize,
+    bytes_out: usize,
 }
 
 impl Begun {
@@ -43,7 +45,8 @@ impl Begun {
             "api": self.api,
             "model": self.model,
             "bytes_in": self.bytes_in,
-            "bytes_out": 0,
+            "bytes_out": self.bytes_out,
+            "first_byte_ms": self.first,
             "total_ms": milliseconds(self.start),
         })
     }
@@ -61,7 +64,9 @@ impl Recent {
             model: String::new(),
             at,
             start,
+            first: None,
             bytes_in,
+            bytes_out: 0,
         };
         running.requests.insert(number, begun);
         drop(running);
@@ -129,6 +134,10 @@ impl Follow {
             self.first = Some(milliseconds(self.start));
         }
         self.bytes_out = self.bytes_out.saturating_add(bytes);
+        let mut running = lock(&self.recent.running);
+        if let Some(begun) = running.requests.get_mut(&self.number) {
+            (begun.first, begun.bytes_out) = (self.first, self.bytes_out);
+        }
     }
 }
 
@@ -162,4 +171,53 @@ fn milliseconds(since: Instant) -> u64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while it is held; if it did, the value would still be sound.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_shown_while_it_runs_and_after_it() {
+        let recent = Arc::new(Recent::default());
+        let mut follow = recent.follow("chat", 7);
+        follow.model("org/model");
+        follow.sent(3);
+        let shown = recent.to_json();
+        assert_eq!(
+            (&shown["running"], &shown["requests"]),
+            (&json!(1), &json!([]))
+        );
+        let running = &shown["in_flight"][0];
+        assert_eq!(
+            (&running["model"], &running["bytes_out"]),
+            (&json!("org/model"), &json!(3))
+        );
+        follow.sent(4);
+        follow.status(200);
+        drop(follow);
+        let shown = recent.to_json();
+        assert_eq!(
+            (&shown["running"], &shown["in_flight"]),
+            (&json!(0), &json!([]))
+        );
+        let ended = &shown["requests"][0];
+        assert_eq!(
+            (&ended["bytes_in"], &ended["bytes_out"]),
+            (&json!(7), &json!(7))
+        );
+        assert_eq!(ended["status"], 200);
+    }
+
+    #[test]
+    fn only_the_last_requests_are_kept() {
+        let recent = Arc::new(Recent::default());
+        for number in 0..KEPT + 3 {
+            drop(recent.follow("chat", number));
+        }
+        let shown = recent.to_json();
+        let requests = shown["requests"].as_array().expect("a list");
+        assert_eq!(requests.len(), KEPT);
+        assert_eq!(requests[0]["bytes_in"], KEPT + 2);
+    }
 }

@@ -111,7 +111,7 @@
   };
   const row = (request, running) => {
     const status = make('span', running ? 'running' : request.status || 'gone', `pill ${running ? 'wait' : request.status >= 200 && request.status < 400 && !request.error ? 'good' : 'bad'}`);
-    const shown = within(cell('Status'), status);
+    const shown = within(cell('Status', null, 'status'), status);
     if (request.error) shown.append(' ', make('span', request.error, 'quiet'));
     return within(
       make('tr'),
