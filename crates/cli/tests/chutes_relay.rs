@@ -299,6 +299,37 @@ async fn a_model_is_as_confidential_and_able_as_the_least_of_its_instances() {
 
 #[tokio::test]
 async fn discovery_gives_keys_and_ten_nonces_for_each_of_at_most_five_instances() {
+#[tokio::test]
+async fn a_chute_is_confidential_only_if_all_its_instances_are_whatever_they_call_it() {
+    let (_first, first_server) = Fake::start(Uuid::from_u128(1)).await;
+    let (second, second_server) = Fake::start(Uuid::from_u128(2)).await;
+    let mut weaker = described(Uuid::from_u128(2));
+    weaker["confidential_compute"] = false.into();
+    weaker["chutes"] = json!([{"chute_id": CHUTE, "model": "another/name"}]);
+    second.describe(Some(weaker));
+    let mut config = RelayConfig::new(vec![
+        url(first_server.address()),
+        url(second_server.address()),
+    ]);
+    config.profiles = vec![Profile::ChutesV1];
+    let relay = relay(config).await;
+    let base = url(relay.address());
+    until("both are seen", async || {
+        get(&base, "/v1/models").await.1["data"]
+            .as_array()
+            .map(Vec::len)
+            == Some(2)
+    })
+    .await;
+    let (_, models) = get(&base, "/v1/models").await;
+    let confidential = |index: usize| &models["data"][index]["confidential_compute"];
+    assert_eq!(
+        (confidential(0), confidential(1)),
+        (&false.into(), &false.into()),
+        "{models}"
+    );
+}
+
     let mut servers = Vec::new();
     for number in 0..7 {
         servers.push(Fake::start(Uuid::from_u128(number)).await);
