@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -375,6 +377,65 @@ async fn a_chute_is_confidential_only_if_all_its_instances_are_whatever_they_cal
         }
     }
     assert_eq!(seen.len(), 7);
+}
+
+#[tokio::test]
+async fn of_two_instances_with_one_id_the_first_that_is_up_is_used() {
+    let id = Uuid::from_u128(0x0b2c_1a5e_0000_4000_8000_0000_0000_0010);
+    let (second, second_server) = Fake::start(id).await;
+    let mut other_key = described(id);
+    other_key["e2e_pubkey"] = key(2).into();
+    second.describe(Some(other_key));
+    let address = second_server.address();
+    let rig = rig_with(move |config| config.instances.push(url(address))).await;
+    until("both are seen", async || {
+        second.looks.load(Ordering::Relaxed) > 1 && rig.fake.looks.load(Ordering::Relaxed) > 1
+    })
+    .await;
+    for _ in 0..4 {
+        let answer = discover(&rig.base).await;
+        let listed = answer["instances"].as_array().expect("a list");
+        assert_eq!(listed.len(), 1, "{answer}");
+        assert_eq!(listed[0]["e2e_pubkey"], key(1));
+        assert_eq!(rig.invoke(false, "blob").await.status(), 200);
+    }
+    assert_eq!((rig.fake.invocations(), second.invocations()), (4, 0));
+    // It takes over when the first one goes.
+    rig.fake.describe(None);
+    until("the second one is offered", async || {
+        let (_, answer) = get(&rig.base, &format!("/e2e/instances/{CHUTE}")).await;
+        answer["instances"][0]["e2e_pubkey"] == key(2)
+    })
+    .await;
+    assert_eq!(rig.invoke(false, "blob").await.status(), 200);
+    assert_eq!((rig.fake.invocations(), second.invocations()), (4, 1));
+}
+
+#[tokio::test]
+async fn the_operator_is_told_of_two_instances_with_one_id() {
+    let id = Uuid::from_u128(1);
+    let (_first, first_server) = Fake::start(id).await;
+    let (_second, second_server) = Fake::start(id).await;
+    let [first, second] = [&first_server, &second_server].map(|server| url(server.address()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sealwire"))
+        .args(["relay", "--profile", "chutes-v1"])
+        .args(["--instance", &first.to_string()])
+        .args(["--instance", &second.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let told = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        log.read_line(&mut line).map(|_| line)
+    });
+    let line = timeout(common::IDLE, told).await;
+    child.kill().expect("running");
+    child.wait().expect("killed");
+    let line = line.expect("told").expect("no panic").expect("text");
+    let expected = format!("sealwire: {second} has the instance_id of {first}, {id}: ");
+    assert!(line.starts_with(&expected), "{line}");
 }
 
 #[tokio::test]

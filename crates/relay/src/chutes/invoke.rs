@@ -96,7 +96,7 @@ impl Chutes {
         }
         let instance = self
             .registry
-            .described()
+            .distinct()
             .into_iter()
             .find(|instance| instance.description.instance_id == call.instance)
             .ok_or(Refusal::NoInstance)?;
