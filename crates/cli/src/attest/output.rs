@@ -5,8 +5,6 @@ use std::fmt::Write;
 use sealwire_attest::{Check, Inspection, Measurements, Outcome, Report, TeeKind, unix_to_rfc3339};
 use serde_json::{Value, json};
 
-use super::input::Case;
-
 /// Longest cell of a table.
 const CELL: usize = 64;
 
@@ -113,9 +111,9 @@ fn table(rows: &[[String; 4]]) -> String {
         })
 }
 
-pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
+pub(super) fn text(reports: &[(&str, Report)], now: u64) -> String {
     let mut text = format!("checked for {}\n", unix_to_rfc3339(now));
-    for (case, report) in reports {
+    for (id, report) in reports {
         let verdict = report.verdict();
         let word = match &verdict {
             Ok(_) => "PASS".to_owned(),
@@ -128,7 +126,7 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
                 format!("REFUSED: {}", codes.join(", "))
             }
         };
-        let _ = writeln!(text, "\n{} ({}): {word}", cell(&case.id), report.tee.name());
+        let _ = writeln!(text, "\n{} ({}): {word}", cell(id), report.tee.name());
         let mut lines = vec![["check", "outcome", "expected", "got"].map(str::to_owned)];
         lines.extend(rows(&report.checks));
         text.push_str(&table(&lines));
@@ -148,10 +146,10 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
     text
 }
 
-pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
+pub(super) fn json(reports: &[(&str, Report)], now: u64) -> Value {
     let instances: Vec<Value> = reports
         .iter()
-        .map(|(case, report)| {
+        .map(|(id, report)| {
             let verdict = report.verdict();
             let reasons: Vec<&str> = verdict
                 .as_ref()
@@ -171,7 +169,7 @@ pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
                 })
                 .collect();
             json!({
-                "instance": case.id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
+                "instance": id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
                 "valid_until": verdict.as_ref().ok().map(sealwire_attest::Verified::valid_until),
                 "measurements": report.measurements.as_ref().map(measurements), "checks": checks,
             })
