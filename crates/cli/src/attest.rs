@@ -3,6 +3,7 @@
 mod capture;
 mod input;
 mod output;
+mod unused;
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -256,6 +256,47 @@ fn an_instance_that_the_relay_names_as_failed_did_not_pass() {
     assert!(text.contains("1 of 2 instances pass"), "{text}");
 }
 
+/// The arguments are refused with these words, and nothing is judged.
+fn unused(output: &Output, expected: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(stderr.contains(expected), "{stderr}");
+}
+
+#[test]
+fn arguments_that_do_nothing_for_native_evidence_are_named() {
+    let folder = Folder::new("unused-native");
+    let identity = ["--identity", IDENTITY];
+    let nonce = "09".repeat(32);
+    let jwks = folder.path("jwks.json");
+    let coordinate = "A".repeat(64);
+    let key = json!({"kty": "EC", "crv": "P-384", "kid": "k", "x": coordinate, "y": coordinate});
+    fs::write(&jwks, json!({ "keys": [key] }).to_string()).unwrap();
+    for (more, expected) in [
+        (&["--sent", "1"][..], "--sent does nothing without --nonce"),
+        (&["--nonce", &nonce, "--jwks", &jwks], "--jwks does nothing"),
+    ] {
+        unused(&folder.verify(&[&identity[..], more].concat()), expected);
+    }
+}
+
+#[test]
+fn arguments_that_do_nothing_for_pins_are_named() {
+    let folder = Folder::new("unused-pins");
+    let mut evidence: Value =
+        serde_json::from_slice(&fs::read(folder.path("evidence.json")).unwrap()).unwrap();
+    let evidence = evidence.as_object_mut().unwrap();
+    evidence.insert("tee".to_owned(), json!("none"));
+    evidence.remove("quote");
+    let text = Value::from(evidence.clone()).to_string();
+    fs::write(folder.path("evidence.json"), text).unwrap();
+    let identity = ["--identity", IDENTITY];
+    unused(&folder.verify(&identity), "--collateral is about Intel TDX");
+    let nonce = "09".repeat(32);
+    let more = [&identity[..], &["--nonce", &nonce]].concat();
+    unused(&folder.verify(&more), "--nonce does nothing");
+}
+
 /// Over captures as they are, where there are some.
 #[test]
 fn captures() {

@@ -8,7 +8,7 @@ use sealwire_attest::{Collateral, Evidence, GpuTokens, Jwks, TeeKind};
 use sealwire_http::carriage::from_base64url;
 use serde_json::Value;
 
-use super::{SourceArgs, VerifyArgs, capture};
+use super::{SourceArgs, VerifyArgs, capture, unused};
 use crate::file;
 
 /// Largest file that is read.
@@ -207,6 +207,7 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         };
         case.evidence.gpu_tokens = Some(tokens);
     }
+    unused::check(args, &input.cases)?;
     Ok(input)
 }
 
