@@ -300,8 +300,6 @@ async fn a_model_is_as_confidential_and_able_as_the_least_of_its_instances() {
 }
 
 #[tokio::test]
-async fn discovery_gives_keys_and_ten_nonces_for_each_of_at_most_five_instances() {
-#[tokio::test]
 async fn a_chute_is_confidential_only_if_all_its_instances_are_whatever_they_call_it() {
     let (_first, first_server) = Fake::start(Uuid::from_u128(1)).await;
     let (second, second_server) = Fake::start(Uuid::from_u128(2)).await;
@@ -332,6 +330,8 @@ async fn a_chute_is_confidential_only_if_all_its_instances_are_whatever_they_cal
     );
 }
 
+#[tokio::test]
+async fn discovery_gives_keys_and_ten_nonces_for_each_of_at_most_five_instances() {
     let mut servers = Vec::new();
     for number in 0..7 {
         servers.push(Fake::start(Uuid::from_u128(number)).await);
@@ -997,6 +997,24 @@ async fn what_an_instance_says_becomes_what_a_relay_says() {
     // Nothing of this is billed.
     let (_, usage) = get(&rig.base, "/usage").await;
     assert_eq!(usage, json!({"usage": []}));
+}
+
+#[tokio::test]
+async fn when_to_try_again_goes_to_the_client_where_it_makes_sense() {
+    let rig = rig().await;
+    for (said, expected) in [("7", Some("7")), ("soon", None)] {
+        rig.fake.on_invoke(move |_, _| {
+            let mut response = detail(StatusCode::SERVICE_UNAVAILABLE, "full");
+            let value = HeaderValue::from_static(said);
+            response.headers_mut().insert("retry-after", value);
+            response
+        });
+        let response = rig.invoke(false, "blob").await;
+        let passed = response.headers().get("retry-after").cloned();
+        let passed = passed.as_ref().map(|value| value.to_str().expect("ASCII"));
+        assert_eq!(passed, expected, "{said}");
+        refused(response, 429, CAPACITY).await;
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod invoke;
 mod models;
 mod nonces;
 mod refusal;
+mod retry_after;
 mod usage;
 
 use std::sync::Arc;
