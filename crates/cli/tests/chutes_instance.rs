@@ -562,7 +562,7 @@ async fn what_does_not_fit_is_refused_and_the_model_server_not_asked() {
         let body = question(false).to_string();
         let (blob, _) = seal_request(&deployed(), &key, CHAT, body.as_bytes()).expect("sealed");
         let headers = with("x-e2e-path", path);
-        let what = "an instance serves plain paths under /v1/ only";
+        let what = "an instance serves plain paths under /v1/, /tokenize and /detokenize only";
         refused(system.post(headers, full(blob)).await, 400, what).await;
     }
     assert!(raw.requests.lock().expect("no panic").is_empty());
@@ -880,6 +880,42 @@ async fn lines_are_made_alike_and_an_end_that_http_shows_is_sealed() {
         assert_eq!(seen, lengths);
         assert_eq!(streamed.counts, [(9, 0)]);
         assert_eq!(streamed.end, Some(Ok(())));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_chutes_id_as_the_model_is_served() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let (address, raw) = raw_upstream(vec![answer], true).await;
+    let system = system(address).await;
+    let mut body = question(false);
+    body["model"] = system.chute().await.into();
+    system.ask(&deployed(), &body).await.blob().await;
+    let requests = raw.requests.lock().expect("no panic").join("");
+    let sent: Value = requests
+        .split_once("\r\n\r\n")
+        .and_then(|(_, sent)| serde_json::from_str(sent).ok())
+        .expect("JSON");
+    assert_eq!(sent, question(false));
+}
+
+#[tokio::test]
+async fn tokens_are_counted_at_the_model_server() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"count\":2}";
+    for path in ["/tokenize", "/detokenize"] {
+        let (address, raw) = raw_upstream(vec![answer], true).await;
+        let system = system(address).await;
+        let body = question(false).to_string();
+        let (blob, waiting) =
+            seal_request(&ours(), &system.key().await, path, body.as_bytes()).expect("sealed");
+        let headers = instance_headers(&system.chute().await, path, false);
+        let response = system.post(headers, full(blob)).await;
+        let reply = Answered { waiting, response }.blob().await;
+        assert_eq!(reply.body, b"{\"count\":2}");
+        let requests = raw.requests.lock().expect("no panic").join("");
+        assert!(requests.starts_with(&format!("POST {path} HTTP/1.1\r\n")));
     }
 }
 
