@@ -884,6 +884,41 @@ async fn lines_are_made_alike_and_an_end_that_http_shows_is_sealed() {
 }
 
 #[tokio::test]
+async fn nothing_that_the_model_server_sends_behind_its_end_is_sealed() {
+    const TICK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"tick\"}}]}\n\n";
+    for behind in [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"more\"}}]}\n\n",
+        "event: x\n\n",
+        "data: [DONE]\n\n",
+        ": a comment\n\n",
+    ] {
+        // Behind the event of the end, and within it.
+        for end in ["data: [DONE]\n\n", "data: [DONE]\n", "data:[DONE] \r\n\r\n"] {
+            let stream = format!("{TICK}{end}{behind}");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n",
+                stream.len()
+            );
+            let answer = format!("{head}{stream}").leak().as_bytes();
+            let (address, _) = raw_upstream(vec![answer], false).await;
+            let system = system(address).await;
+            let streamed = system.ask(&ours(), &question(true)).await.events().await;
+            assert_eq!(streamed.end, Some(Ok(())), "{stream}");
+            assert_eq!(
+                streamed.lines,
+                [
+                    TICK.trim_end().to_owned() + "\n",
+                    "\n".into(),
+                    "data: [DONE]\n".into(),
+                    "\n".into()
+                ],
+                "{stream}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_the_chutes_id_as_the_model_is_served() {
     let answer =
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
