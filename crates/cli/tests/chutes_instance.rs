@@ -580,6 +580,80 @@ async fn a_request_is_accepted_once() {
     refused(again, 409, "this request was accepted before; seal it anew").await;
 }
 
+const EMPTY_OBJECT: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+#[tokio::test]
+async fn no_request_goes_on_to_the_model_server_before_it_is_whole() {
+    let (address, raw) = raw_upstream(vec![EMPTY_OBJECT], true).await;
+    let system = system(address).await;
+    let blob = system.sealed(&question(false)).await;
+    let (last, most) = blob.split_last().expect("not empty");
+    let headers = instance_headers(&system.chute().await, CHAT, false);
+    let (sender, body) = channel(1);
+    let base = system.direct.clone();
+    let asking = tokio::spawn(async move {
+        common::send(Method::POST, &base, INSTANCE_INVOKE_PATH, headers, body).await
+    });
+    sender.send(most.to_vec()).await.expect("open");
+    // Another request that came later is answered before.
+    system.ask(&ours(), &question(false)).await.blob().await;
+    assert_eq!(raw.requests.lock().expect("no panic").len(), 1);
+    sender.send(vec![*last]).await.expect("open");
+    sender.finish().await.expect("open");
+    assert_eq!(asking.await.expect("no panic").status(), 200);
+    assert_eq!(raw.requests.lock().expect("no panic").len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_never_reaches_the_model_server() {
+    let (address, raw) = raw_upstream(vec![EMPTY_OBJECT], true).await;
+    // The place is free again when the broken request is done with.
+    let system = system_with(address, |config| config.limits.streams = 1).await;
+    let blob = system.sealed(&question(false)).await;
+    let (_, most) = blob.split_last().expect("not empty");
+    let (_, found) = get(
+        &system.relay,
+        &format!("/e2e/instances/{}", system.chute().await),
+    )
+    .await;
+    let found = &found["instances"][0];
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut headers = instance_headers(&system.chute().await, CHAT, false);
+    header(&mut headers, "x-instance-id", &text(&found["instance_id"]));
+    header(&mut headers, "x-e2e-nonce", &text(&found["nonces"][0]));
+    let (sender, body) = channel(1);
+    let base = system.relay.clone();
+    let asking =
+        tokio::spawn(
+            async move { common::send(Method::POST, &base, INVOKE_PATH, headers, body).await },
+        );
+    sender.send(most.to_vec()).await.expect("open");
+    // It has come as far as the instance.
+    while system
+        .ask(&ours(), &question(false))
+        .await
+        .response
+        .status()
+        == 200
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let before = raw.requests.lock().expect("no panic").len();
+    sender.abort().await;
+    asking.abort();
+    for _ in 0..400 {
+        let answered = system.ask(&ours(), &question(false)).await;
+        if answered.response.status() == 200 {
+            answered.blob().await;
+            assert_eq!(raw.requests.lock().expect("no panic").len(), before + 1);
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the place was not freed");
+}
+
 #[tokio::test]
 async fn an_instance_without_a_free_place_says_so_before_it_reads() {
     let (address, raw) = raw_upstream(vec![], false).await;

@@ -586,6 +586,50 @@ fn taken(slot: &Mutex<Option<BodySender>>) -> BodySender {
 }
 
 #[tokio::test]
+async fn a_request_goes_on_as_it_comes_and_unchanged() {
+    // An instance that tells of each piece of a request.
+    let (pieces, mut came) = tokio::sync::mpsc::unbounded_channel();
+    let id = Uuid::from_u128(1);
+    let instance = server(move |request: Request<Incoming>| {
+        let pieces = pieces.clone();
+        async move {
+            if request.uri().path() == DESCRIPTION_PATH {
+                return json_reply(&described(id));
+            }
+            let mut body = request.into_body();
+            while let Ok(Some(piece)) = next_data(&mut body, common::IDLE).await {
+                let _ = pieces.send(piece);
+            }
+            blob("sealed answer")
+        }
+    })
+    .await;
+    let address = instance.address();
+    let mut rig = rig_with(move |config| config.instances = vec![url(address)]).await;
+    rig.id = id;
+    let nonce = rig.nonce().await;
+    let (sender, body) = channel(1);
+    let headers = rig.headers(&nonce, false);
+    let base = rig.base.clone();
+    let answer =
+        tokio::spawn(
+            async move { common::send(Method::POST, &base, INVOKE_PATH, headers, body).await },
+        );
+    // Each piece arrives while the next is not even there.
+    for piece in ["one piece", "and another", "and the last"] {
+        sender.send(piece).await.expect("open");
+        let mut got = Vec::new();
+        while got.len() < piece.len() {
+            let more = timeout(common::IDLE, came.recv()).await.expect("forwarded");
+            got.extend_from_slice(&more.expect("open"));
+        }
+        assert_eq!(got, piece.as_bytes());
+    }
+    sender.finish().await.expect("open");
+    assert_eq!(answer.await.expect("no panic").status(), 200);
+}
+
+#[tokio::test]
 async fn a_line_goes_on_when_it_is_whole_not_when_the_answer_is() {
     let rig = rig().await;
     let (slot, _) = by_hand(&rig);
