@@ -18,12 +18,15 @@ use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
 use sealwire_tls::{Settings, SettingsError};
 
 use crate::chutes_proxy::{self, ChutesArgs};
+use crate::instance::at_least_one;
 use crate::provider::provider;
 use crate::suites;
 use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// How long a connection to the relay is kept for the next request; shorter than relays wait for one.
 const KEEP: Duration = Duration::from_secs(10);
+/// Milliseconds for discovery and handshake, unless told otherwise.
+const HANDSHAKE_TIMEOUT: u64 = 4_000;
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,7 +74,7 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "KEY")]
     pub(crate) relay_key: Option<SecretArgument>,
     /// Without --relay-key: hands the application's own API key to the relay
-    #[arg(long)]
+    #[arg(long, conflicts_with = "relay_key")]
     pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
@@ -90,10 +93,10 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "TEXT")]
     billing: Option<String>,
     /// Most bytes of one request
-    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes, value_parser = at_least_one())]
     pub(crate) max_request_bytes: usize,
     /// Time for discovery and handshake, over all attempts, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
+    #[arg(long, value_name = "MS", default_value_t = HANDSHAKE_TIMEOUT, value_parser = clap::value_parser!(u64).range(100..=30_000))]
     handshake_timeout: u64,
 }
 
@@ -162,6 +165,10 @@ impl ProxyArgs {
             ("--billing", self.billing.is_some()),
             // There is nothing to wait for: an attempt that failed may have run.
             ("--early-data", self.early_data != EarlyDataArg::Allow),
+            (
+                "--handshake-timeout",
+                self.handshake_timeout != HANDSHAKE_TIMEOUT,
+            ),
         ];
         let foreign = match self.profile {
             Profile::Native => self.chutes.given(),
