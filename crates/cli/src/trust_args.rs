@@ -18,17 +18,23 @@ const MAX_FILE: u64 = 1_024 * 1_024;
 #[derive(Args, Debug, Clone)]
 pub struct TrustArgs {
     /// A policy (TOML): instances are trusted that prove by evidence what it asks for
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "SEALWIRE_POLICY")]
     policy: Option<PathBuf>,
     /// With --policy: a file with Intel's collateral for TDX quotes. Without this and --pccs the evidence must bring it; with --profile chutes-v1 Intel is asked
-    #[arg(long, value_name = "FILE", requires = "policy")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "policy",
+        env = "SEALWIRE_COLLATERAL"
+    )]
     collateral: Option<PathBuf>,
     /// With --policy: the address of Intel's PCS, or of a cache (PCCS), to fetch collateral for TDX quotes from
     #[arg(
         long,
         value_name = "URL",
         requires = "policy",
-        conflicts_with = "collateral"
+        conflicts_with = "collateral",
+        env = "SEALWIRE_PCCS"
     )]
     pccs: Option<BaseUrl>,
 }
