@@ -1,15 +1,16 @@
-//! `cargo xtask bench [core | chutes]`: the benches of the core, or the profile chutes-v1 beside its published client.
+//! `cargo xtask bench [core | chutes | python]`: the benches of the core, or the profile chutes-v1 and the Python package beside the published client.
 
 use std::process::ExitCode;
 
 use crate::python;
 use crate::report::{Outcome, Report};
-use crate::run::{cargo_locked, status};
+use crate::run::{cargo_locked, command, status};
 
 pub(crate) fn run(args: &[String]) -> ExitCode {
     let mut report = Report::new("cargo xtask bench");
     match args.split_first() {
         Some((subject, rest)) if subject == "chutes" => chutes(&mut report, rest),
+        Some((subject, rest)) if subject == "python" => package(&mut report, rest),
         Some((subject, rest)) if subject == "core" => core(&mut report, rest),
         _ => core(&mut report, args),
     }
@@ -30,14 +31,23 @@ fn core(report: &mut Report, args: &[String]) {
     });
 }
 
-fn chutes(report: &mut Report, args: &[String]) {
-    let mut ready = false;
-    report.step("Python packages", || {
-        let outcome = python::packages();
-        ready = matches!(outcome, Outcome::Passed(_));
-        outcome
+fn package(report: &mut Report, args: &[String]) {
+    if !passed(report, "Python packages", python::packages)
+        || !passed(report, "Python package, optimised", || {
+            python::wheel("release")
+        })
+    {
+        return;
+    }
+    report.step("Python package beside the published client", || {
+        let mut bench = command(python::venv_python());
+        bench.arg("clients/python/benches/transports.py").args(args);
+        status(bench)
     });
-    if !ready {
+}
+
+fn chutes(report: &mut Report, args: &[String]) {
+    if !passed(report, "Python packages", python::packages) {
         return;
     }
     report.step("chutes-v1 beside the published client", || {
@@ -48,4 +58,15 @@ fn chutes(report: &mut Report, args: &[String]) {
         command.args(args).env("PYTHON", python::venv_python());
         status(command)
     });
+}
+
+/// Whether a step passed.
+fn passed(report: &mut Report, name: &str, step: impl FnOnce() -> Outcome) -> bool {
+    let mut passed = false;
+    report.step(name, || {
+        let outcome = step();
+        passed = matches!(outcome, Outcome::Passed(_));
+        outcome
+    });
+    passed
 }

@@ -32,7 +32,7 @@ cargo xtask COMMAND
   proof               the mutation proof alone: each check off, and the vectors that notice
   rules               the house rules alone
   examples            runs every example
-  python              the Python client test alone
+  python              the Python client test and the Python package alone
   typescript          the TypeScript package alone: packages, build, tests; needs node 20 and npm
   interop             every implementation as client and as instance, against every other
   browser             the browser test alone; needs node 20, npm and chromium
@@ -45,6 +45,7 @@ cargo xtask COMMAND
                       why is in tests/mutants.md
   bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
   bench chutes        the profile chutes-v1 beside its published client
+  bench python        the Python package beside that client, whole transports
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
 ";

@@ -10,15 +10,20 @@ use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo_locked, command, status, watch};
 
 /// What the driver needs, and what the Python implementation needs.
-const REQUIREMENTS: [&str; 2] = [
+const REQUIREMENTS: [&str; 3] = [
     "tests/python/requirements.txt",
+    "clients/python/requirements.txt",
     "vectors/reference/requirements.txt",
 ];
+
+/// The Python package.
+const PACKAGE: &str = "clients/python";
 
 pub(crate) fn run() -> ExitCode {
     let mut report = Report::new("cargo xtask python");
     if prepare(&mut report) {
         client(&mut report);
+        package(&mut report);
     }
     report.finish()
 }
@@ -44,6 +49,8 @@ pub(crate) fn binaries(report: &mut Report) {
                 "--bins",
                 "--example",
                 "seal_client",
+                "--example",
+                "quote_maker",
             ],
         ))
     });
@@ -63,6 +70,52 @@ pub(crate) fn prepare(report: &mut Report) -> bool {
 
 pub(crate) fn client(report: &mut Report) {
     report.step("Python client and curl", || pytest("tests/python"));
+}
+
+/// Builds the Python package, installs it and runs its tests.
+pub(crate) fn package(report: &mut Report) {
+    let mut built = false;
+    report.step("Python package", || {
+        let outcome = wheel("dev");
+        built = matches!(outcome, Outcome::Passed(_));
+        outcome
+    });
+    if built {
+        report.step("tests of the Python package", || {
+            pytest(&format!("{PACKAGE}/tests"))
+        });
+    }
+}
+
+/// Builds a wheel with maturin and installs it into the environment.
+pub(crate) fn wheel(profile: &str) -> Outcome {
+    let folder = target_dir().join("wheels").join(profile);
+    // One wheel at a time, so that it is known which one.
+    let _ = fs::remove_dir_all(&folder);
+    let mut build = command(venv_python());
+    build
+        .args(["-m", "maturin", "build", "--quiet", "--profile", profile])
+        .args(["--manifest-path", &format!("{PACKAGE}/Cargo.toml")])
+        .arg("--interpreter")
+        .arg(venv_python())
+        .arg("--out")
+        .arg(&folder)
+        .env("CARGO_TARGET_DIR", target_dir());
+    match status(build) {
+        Outcome::Passed(_) => {}
+        other => return other,
+    }
+    let wheels = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let Some(wheel) = wheels.map(|entry| entry.path()).next() else {
+        return Outcome::Failed(format!("no wheel in {}", folder.display()));
+    };
+    let mut install = command(venv_python());
+    install
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check", "--no-deps"])
+        .arg("--force-reinstall")
+        .arg(wheel);
+    status(install)
 }
 
 /// Every implementation against every other. One that is not there is skipped by name; in CI it fails by name.
@@ -141,7 +194,8 @@ fn pytest(folder: &str) -> Outcome {
         .args(["-m", "pytest", "-p", "no:cacheprovider", "-rs", folder])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SEALWIRE_BIN", binary("sealwire"))
-        .env("SEAL_CLIENT", binary("examples/seal_client"));
+        .env("SEAL_CLIENT", binary("examples/seal_client"))
+        .env("QUOTE_MAKER", binary("examples/quote_maker"));
     let mut matrix = String::new();
     let mut last = String::new();
     let outcome = watch(pytest, Output::Stdout, |line| {

@@ -48,6 +48,7 @@ pub(crate) fn run(long: bool) -> ExitCode {
     let python_ready = python::prepare(&mut report);
     if python_ready {
         python::client(&mut report);
+        python::package(&mut report);
     }
     let typescript_ready = node::prepare(&mut report);
     if typescript_ready {

@@ -30,7 +30,9 @@ pub struct ChutesArgs {
     /// The API that finds and invokes instances [default: that of --api-base]
     #[arg(long, value_name = "URL", env = "SEALWIRE_E2E_BASE")]
     e2e_base: Option<BaseUrl>,
-    /// A model that is used although the relay does not list it as confidential, by name or chute id; its operator can read what you send. Repeat for more
+    /// A model that is used although the relay does not list it as confidential, by the very name (or chute id, or alias) that applications ask for.
+    /// The relay alone says whether it is listed, so it can have all evidence for this name skipped: take it that the operator reads what you send
+    /// under it. Repeat for more
     #[arg(
         long = "allow-non-confidential",
         value_name = "MODEL",

@@ -21,6 +21,7 @@ use sealwire_tls::{Settings, SettingsError};
 use crate::apps_args::{AppsArgs, AppsError};
 use crate::chutes_proxy::{self, ChutesArgs, ReadyChutes};
 use crate::client_settings::{self, AppAccess};
+use crate::instance::at_least_one;
 use crate::key_args::{self, KeyCommand, KeyError};
 use crate::provider::provider;
 use crate::settings::FileTables;
@@ -29,6 +30,8 @@ use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// How long a connection to the relay is kept for the next request; shorter than relays wait for one.
 const KEEP: Duration = Duration::from_secs(10);
+/// Milliseconds for discovery and handshake, unless told otherwise.
+const HANDSHAKE_TIMEOUT: u64 = 4_000;
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,7 +108,7 @@ pub struct ProxyArgs {
     )]
     pub(crate) relay_key_from: Option<KeyCommand>,
     /// Without a key of its own for the relay: hands it the application's API key
-    #[arg(long, env = "SEALWIRE_FORWARD_KEY")]
+    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with = "relay_key")]
     pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
@@ -124,10 +127,10 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "TEXT", env = "SEALWIRE_BILLING")]
     billing: Option<String>,
     /// Most bytes of one request
-    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes, env = "SEALWIRE_MAX_REQUEST_BYTES")]
+    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes, value_parser = at_least_one(), env = "SEALWIRE_MAX_REQUEST_BYTES")]
     pub(crate) max_request_bytes: usize,
     /// Time for discovery and handshake, over all attempts, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(100..=30_000), env = "SEALWIRE_HANDSHAKE_TIMEOUT")]
+    #[arg(long, value_name = "MS", default_value_t = HANDSHAKE_TIMEOUT, value_parser = clap::value_parser!(u64).range(100..=30_000), env = "SEALWIRE_HANDSHAKE_TIMEOUT")]
     handshake_timeout: u64,
     #[command(flatten)]
     pub(crate) apps: AppsArgs,
@@ -258,6 +261,10 @@ impl ProxyArgs {
             ("--billing", self.billing.is_some()),
             // There is nothing to wait for: an attempt that failed may have run.
             ("--early-data", self.early_data != EarlyDataArg::Allow),
+            (
+                "--handshake-timeout",
+                self.handshake_timeout != HANDSHAKE_TIMEOUT,
+            ),
         ];
         let foreign = match self.profile {
             Profile::Native => self.chutes.given(),

@@ -43,6 +43,11 @@ pub struct TrustArgs {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustArgsError {
+    /// Collateral, and no evidence to judge with it.
+    #[error(
+        "{0} does nothing without --policy: with --pin and --insecure-trust-relay no evidence is judged"
+    )]
+    WithoutPolicy(&'static str),
     /// The file cannot be read.
     #[error("cannot read the policy {0}: {1}")]
     File(PathBuf, std::io::Error),
@@ -62,7 +67,12 @@ impl TrustArgs {
         collateral: CollateralSource,
     ) -> Result<Option<EvidenceTrust>, TrustArgsError> {
         let Some(path) = &self.policy else {
-            return Ok(None);
+            // The parser requires a policy too, but not beside an argument that excludes one.
+            return match (&self.collateral, &self.pccs) {
+                (Some(_), _) => Err(TrustArgsError::WithoutPolicy("--collateral")),
+                (None, Some(_)) => Err(TrustArgsError::WithoutPolicy("--pccs")),
+                (None, None) => Ok(None),
+            };
         };
         let text = file::read_text(path, MAX_FILE)
             .map_err(|error| TrustArgsError::File(path.clone(), error))?;

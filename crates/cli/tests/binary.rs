@@ -127,7 +127,13 @@ fn an_instance_whose_evidence_fails_says_why_and_does_not_start() {
             "put the GPUs into the file",
         ),
         (
-            &["command=true", "--vm-certificate", "no-such-file"][..],
+            &[
+                "command=true",
+                "--profile",
+                "chutes-v1",
+                "--vm-certificate",
+                "no-such-file",
+            ][..],
             "cannot read the certificate",
         ),
     ] {

@@ -5,7 +5,7 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 15] = [
     ("sealwire", 0),
     ("sealwire-attest", 1),
     ("sealwire-http", 1),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("sealwire-tls", 2),
     ("sealwire-vectors", 3),
     ("sealwire-cli", 4),
+    ("sealwire-python", 3),
     ("xtask", 0),
 ];
 

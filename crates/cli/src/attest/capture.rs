@@ -7,7 +7,7 @@ use sealwire_attest::Jwks;
 use sealwire_attest::collateral::{Part, Response, assemble};
 use serde_json::Value;
 
-use super::input::{Bound, Case, Input, InputError, bytes, chutes, keys, nonce};
+use super::input::{Bound, Case, Input, InputError, bytes, chutes, keys, missing, nonce};
 
 const PARTS: [(Part, &str); 4] = [
     (Part::TcbInfo, "tdx_certification_v4_tcb"),
@@ -38,7 +38,8 @@ pub(super) fn read(folder: &Path) -> Result<Input, InputError> {
         folder.to_owned(),
         "answer with evidence",
     ))?;
-    let cases = chutes(&path, &bytes(&path)?)?
+    let (instances, failed) = chutes(&path, &bytes(&path)?)?;
+    let cases: Vec<Case> = instances
         .into_iter()
         .map(|(id, evidence)| Case {
             bound: Bound::Chutes {
@@ -57,6 +58,7 @@ pub(super) fn read(folder: &Path) -> Result<Input, InputError> {
         None => None,
     };
     Ok(Input {
+        missing: missing(&cases, keys.keys(), failed),
         cases,
         collateral: collateral(folder)?.into_iter().collect(),
         jwks,

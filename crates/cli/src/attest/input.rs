@@ -1,6 +1,6 @@
 //! What the subcommands read: evidence and what belongs to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sealwire_attest::evidence::ChutesEvidence;
@@ -8,7 +8,7 @@ use sealwire_attest::{Collateral, Evidence, GpuTokens, Jwks, TeeKind};
 use sealwire_http::carriage::from_base64url;
 use serde_json::Value;
 
-use super::{SourceArgs, VerifyArgs, capture};
+use super::{SourceArgs, VerifyArgs, capture, unused};
 use crate::file;
 
 /// Largest file that is read.
@@ -62,6 +62,8 @@ pub(super) struct Case {
 
 pub(super) struct Input {
     pub(super) cases: Vec<Case>,
+    /// Instances that were to give evidence and gave none: what discovery lists, what the relay says has failed.
+    pub(super) missing: Vec<String>,
     pub(super) collateral: Vec<Collateral>,
     pub(super) jwks: Option<Jwks>,
     pub(super) now: Option<u64>,
@@ -130,10 +132,13 @@ pub(super) fn keys(path: &Path, json: &[u8]) -> Result<BTreeMap<String, String>,
         .collect())
 }
 
-/// The instances of a chutes-v1 relay's list; one that cannot be read is an error, because a verdict over the others would hide it.
-pub(super) fn chutes(path: &Path, json: &[u8]) -> Result<Vec<(String, Evidence)>, InputError> {
-    ChutesEvidence::from_json(json)
-        .map_err(|error| wrong(path)(&error))?
+/// The instances of a chutes-v1 relay's list, and those that the list says have failed; one that cannot be read is an error, because a verdict over the others would hide it.
+pub(super) fn chutes(
+    path: &Path,
+    json: &[u8],
+) -> Result<(Vec<(String, Evidence)>, Vec<String>), InputError> {
+    let list = ChutesEvidence::from_json(json).map_err(|error| wrong(path)(&error))?;
+    let instances = list
         .instances
         .into_iter()
         .map(|(id, evidence)| match evidence {
@@ -143,6 +148,19 @@ pub(super) fn chutes(path: &Path, json: &[u8]) -> Result<Vec<(String, Evidence)>
                 format!("instance {id}: {error}"),
             )),
         })
+        .collect::<Result<_, _>>()?;
+    Ok((instances, list.failed))
+}
+
+/// The instances without evidence among those that were discovered, and those that failed; each once.
+pub(super) fn missing<'a>(
+    cases: &[Case],
+    discovered: impl IntoIterator<Item = &'a String>,
+    failed: Vec<String>,
+) -> Vec<String> {
+    let all: BTreeSet<String> = discovered.into_iter().cloned().chain(failed).collect();
+    all.into_iter()
+        .filter(|id| !cases.iter().any(|case| case.id == *id))
         .collect()
 }
 
@@ -158,7 +176,7 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         }
     };
     for wanted in &source.instances {
-        if !input.cases.iter().any(|case| case.id == *wanted) {
+        if !input.cases.iter().any(|case| case.id == *wanted) && !input.missing.contains(wanted) {
             return Err(InputError::NoInstance(wanted.clone()));
         }
     }
@@ -166,8 +184,9 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         input
             .cases
             .retain(|case| source.instances.contains(&case.id));
+        input.missing.retain(|id| source.instances.contains(id));
     }
-    if input.cases.is_empty() {
+    if input.cases.is_empty() && (verify.is_none() || input.missing.is_empty()) {
         return Err(InputError::Argument("there is no evidence in it"));
     }
     let Some(args) = verify else { return Ok(input) };
@@ -188,20 +207,22 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         };
         case.evidence.gpu_tokens = Some(tokens);
     }
+    unused::check(args, &input.cases)?;
     Ok(input)
 }
 
 fn read_evidence(path: &Path, verify: Option<&VerifyArgs>) -> Result<Input, InputError> {
     let json = bytes(path)?;
     let value: Value = serde_json::from_slice(&json).map_err(|error| wrong(path)(&error))?;
-    let cases = if value.get("format").is_some() {
+    let (cases, missing) = if value.get("format").is_some() {
         let evidence = Evidence::from_json(&json).map_err(|error| wrong(path)(&error))?;
-        vec![native(evidence, verify)?]
+        (vec![native(evidence, verify)?], Vec::new())
     } else {
         chutes_cases(path, &json, verify)?
     };
     Ok(Input {
         cases,
+        missing,
         collateral: Vec::new(),
         jwks: None,
         now: None,
@@ -252,7 +273,7 @@ fn chutes_cases(
     path: &Path,
     json: &[u8],
     verify: Option<&VerifyArgs>,
-) -> Result<Vec<Case>, InputError> {
+) -> Result<(Vec<Case>, Vec<String>), InputError> {
     let keys = match verify.and_then(|args| args.discovery.as_ref()) {
         Some(path) => Some(keys(path, &bytes(path)?)?),
         None => None,
@@ -272,7 +293,8 @@ fn chutes_cases(
             ));
         }
     };
-    Ok(chutes(path, json)?
+    let (instances, failed) = chutes(path, json)?;
+    let cases: Vec<Case> = instances
         .into_iter()
         .map(|(id, evidence)| {
             let key = match &keys {
@@ -285,5 +307,8 @@ fn chutes_cases(
                 bound: Bound::Chutes { nonce, key },
             }
         })
-        .collect())
+        .collect();
+    let discovered = keys.iter().flat_map(BTreeMap::keys);
+    let missing = missing(&cases, discovered, failed);
+    Ok((cases, missing))
 }

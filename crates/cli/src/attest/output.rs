@@ -5,8 +5,6 @@ use std::fmt::Write;
 use sealwire_attest::{Check, Inspection, Measurements, Outcome, Report, TeeKind, unix_to_rfc3339};
 use serde_json::{Value, json};
 
-use super::input::Case;
-
 /// Longest cell of a table.
 const CELL: usize = 64;
 
@@ -17,22 +15,25 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Longest word of a cell that is shown whole.
+const WORD: usize = 40;
+
 /// Text from evidence may hold anything; what could steer a terminal is shown as `?`. A long word keeps its ends.
 fn cell(text: &str) -> String {
-    let clean: String = text
+    cell_by(text, short)
+}
+
+/// Each word by itself, without the marks behind it.
+fn cell_by(text: &str, word: impl Fn(&str) -> String) -> String {
+    let words: Vec<String> = text
         .split(' ')
-        .map(|word| {
-            let length = word.chars().count();
-            if length <= 40 {
-                return word.to_owned();
-            }
-            let head: String = word.chars().take(16).collect();
-            let tail: String = word.chars().skip(length - 8).collect();
-            format!("{head}..{tail}")
+        .map(|marked| {
+            let bare = bare(marked);
+            word(bare) + marked.strip_prefix(bare).unwrap_or_default()
         })
-        .collect::<Vec<_>>()
-        .join(" ");
-    clean
+        .collect();
+    words
+        .join(" ")
         .chars()
         .map(|character| {
             if character.is_control() {
@@ -42,6 +43,65 @@ fn cell(text: &str) -> String {
             }
         })
         .collect()
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_end_matches([';', ',', ':', '.'])
+}
+
+fn short(word: &str) -> String {
+    let length = word.chars().count();
+    if length <= WORD {
+        return word.to_owned();
+    }
+    let head: String = word.chars().take(16).collect();
+    let tail: String = word.chars().skip(length - 8).collect();
+    format!("{head}..{tail}")
+}
+
+/// What was expected and what was got, where they differ: words that would be shortened to the same show where they part.
+fn differing_cells(expected: &str, got: &str) -> (String, String) {
+    let against = |other: &str| {
+        let others: Vec<String> = other.split(' ').map(|word| bare(word).to_owned()).collect();
+        move |word: &str| {
+            let shown = short(word);
+            others
+                .iter()
+                .filter(|other| *other != word && short(other) == shown)
+                .map(|other| common_length(word, other))
+                .min()
+                .map_or(shown, |part| short_at(word, part))
+        }
+    };
+    (
+        cell_by(expected, against(got)),
+        cell_by(got, against(expected)),
+    )
+}
+
+/// How many characters two words begin with alike.
+fn common_length(one: &str, other: &str) -> usize {
+    let pairs = one.chars().zip(other.chars());
+    pairs.take_while(|(one, other)| one == other).count()
+}
+
+/// A long word with its ends and what stands around a place within.
+fn short_at(word: &str, place: usize) -> String {
+    let length = word.chars().count();
+    let from = place.saturating_sub(4);
+    let part = |from: usize, to: usize| -> String {
+        word.chars()
+            .skip(from)
+            .take(to.saturating_sub(from))
+            .collect()
+    };
+    let (until, tail) = ((place + 8).min(length), length.saturating_sub(8));
+    format!(
+        "{}..{}..{}",
+        part(0, 8),
+        part(from, until),
+        part(tail, length)
+    )
 }
 
 /// Rows of a report. The same check on several GPUs is one row while it passes.
@@ -86,12 +146,12 @@ fn rows(checks: &[Check]) -> Vec<[String; 4]> {
             }
             continue;
         }
-        rows.push([
-            cell(&check.name),
-            check.outcome.word().to_owned(),
-            cell(&check.expected),
-            cell(&check.got),
-        ]);
+        let (expected, got) = match check.outcome {
+            Outcome::Failed(_) => differing_cells(&check.expected, &check.got),
+            _ => (cell(&check.expected), cell(&check.got)),
+        };
+        let name = cell(&check.name);
+        rows.push([name, check.outcome.word().to_owned(), expected, got]);
     }
     rows
 }
@@ -113,9 +173,9 @@ fn table(rows: &[[String; 4]]) -> String {
         })
 }
 
-pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
+pub(super) fn text(reports: &[(&str, Report)], now: u64) -> String {
     let mut text = format!("checked for {}\n", unix_to_rfc3339(now));
-    for (case, report) in reports {
+    for (id, report) in reports {
         let verdict = report.verdict();
         let word = match &verdict {
             Ok(_) => "PASS".to_owned(),
@@ -128,7 +188,7 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
                 format!("REFUSED: {}", codes.join(", "))
             }
         };
-        let _ = writeln!(text, "\n{} ({}): {word}", cell(&case.id), report.tee.name());
+        let _ = writeln!(text, "\n{} ({}): {word}", cell(id), report.tee.name());
         let mut lines = vec![["check", "outcome", "expected", "got"].map(str::to_owned)];
         lines.extend(rows(&report.checks));
         text.push_str(&table(&lines));
@@ -148,10 +208,10 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
     text
 }
 
-pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
+pub(super) fn json(reports: &[(&str, Report)], now: u64) -> Value {
     let instances: Vec<Value> = reports
         .iter()
-        .map(|(case, report)| {
+        .map(|(id, report)| {
             let verdict = report.verdict();
             let reasons: Vec<&str> = verdict
                 .as_ref()
@@ -171,7 +231,7 @@ pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
                 })
                 .collect();
             json!({
-                "instance": case.id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
+                "instance": id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
                 "valid_until": verdict.as_ref().ok().map(sealwire_attest::Verified::valid_until),
                 "measurements": report.measurements.as_ref().map(measurements), "checks": checks,
             })
@@ -313,4 +373,57 @@ pub(super) fn policy(seen: &[Measurements], gpus: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwire_attest::Reason;
+
+    use super::*;
+
+    fn row(expected: &str, got: &str) -> (String, String) {
+        let check = Check {
+            name: "report data".into(),
+            outcome: Outcome::Failed(Reason::ReportData),
+            expected: expected.to_owned(),
+            got: got.to_owned(),
+        };
+        let rows = rows(&[check]);
+        let [[_, _, expected, got]] = rows.as_slice() else {
+            panic!("one row");
+        };
+        (expected.clone(), got.clone())
+    }
+
+    #[test]
+    fn what_differs_is_shown_wherever_it_is() {
+        let expected = "0123456789abcdef".repeat(8);
+        for place in 0..128 {
+            let mut got = expected.clone();
+            got.replace_range(place..=place, "X");
+            let (shown, other) = row(&expected, &format!("{got}; nonce or key differs"));
+            assert!(other.contains('X'), "{place}: {other}");
+            assert!(!shown.contains('X') && shown.len() < 64, "{place}: {shown}");
+        }
+    }
+
+    #[test]
+    fn words_of_different_lengths_do_not_look_alike() {
+        let (expected, got) = row(&"a".repeat(96), &"a".repeat(97));
+        assert_ne!(expected, got);
+    }
+
+    #[test]
+    fn one_of_several_that_were_expected_may_be_the_like() {
+        let likely = format!("{}b{}", "a".repeat(50), "a".repeat(50));
+        let (expected, got) = row(&format!("other or {likely}"), &"a".repeat(101));
+        assert!(expected.ends_with(&short_at(&likely, 50)), "{expected}");
+        assert_ne!(short_at(&likely, 50), got);
+    }
+
+    #[test]
+    fn a_terminal_is_not_steered_by_evidence() {
+        let (expected, got) = row("none", "\u{1b}[2J");
+        assert_eq!((expected.as_str(), got.as_str()), ("none", "?[2J"));
+    }
 }
