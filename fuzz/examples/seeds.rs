@@ -260,6 +260,55 @@ fn chutes(put: &dyn Fn(&str, &str, Enc)) {
     );
 }
 
+fn attest(put: &dyn Fn(&str, &str, Enc)) {
+    let documents = [
+        "native",
+        "chutes",
+        "statement",
+        "tokens",
+        "jwks",
+        "collateral",
+        "policy",
+    ];
+    for (index, name) in (0..).zip(documents) {
+        let changed = Enc::new().variant(1, 2).variant(index, 7);
+        put("attest_documents", name, changed.clone().list([]));
+        let changed = changed.list([xor(40, 1)]);
+        put("attest_documents", &format!("{name}-changed"), changed);
+    }
+    let policy = b"any_measurement = true\n".as_slice();
+    let bytes = Enc::new().variant(0, 2).variant(6, 7).bytes(policy);
+    put("attest_documents", "policy-any", bytes);
+
+    let changed = Enc::new().variant(2, 3);
+    for (name, lists) in [
+        ("good", [vec![], vec![], vec![]]),
+        ("quote", [vec![xor(100, 1)], vec![], vec![]]),
+        ("quote-signature", [vec![xor(640, 1)], vec![], vec![]]),
+        ("statement", [vec![], vec![xor(20, 1)], vec![]]),
+        ("collateral", [vec![], vec![], vec![xor(200, 1)]]),
+    ] {
+        let enc = lists.into_iter().fold(changed.clone(), Enc::list);
+        put("attest_quotes", name, enc);
+    }
+    let snp = Enc::new().variant(1, 3).u8(2).list([]).list([]);
+    put("attest_quotes", "snp", snp);
+
+    let changed = Enc::new().variant(1, 2);
+    for (name, at) in [
+        ("evidence", 0),
+        ("certificate", 1),
+        ("overall", 2),
+        ("token", 3),
+    ] {
+        let lists = (0..4).map(|list| (list == at).then(|| xor(60, 1)));
+        let enc = lists.fold(changed.clone(), Enc::list);
+        put("attest_gpus", name, enc);
+    }
+    let good = (0..4).fold(changed, |enc, _| enc.list([]));
+    put("attest_gpus", "good", good);
+}
+
 fn main() {
     let root = std::env::args().nth(1).expect("the folder to write to");
     let put = |target: &str, name: &str, enc: Enc| {
@@ -269,6 +318,7 @@ fn main() {
     };
 
     chutes(&put);
+    attest(&put);
     for (x_wing, name) in [(false, "mlkem"), (true, "xwing")] {
         let (bundle, _, h2) = handshake(fixture::suite(x_wing));
         let policy = Enc::new()

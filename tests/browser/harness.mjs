@@ -18,6 +18,18 @@ export const IN_CI = !['', 'false', undefined].includes(process.env.CI);
 /// Everything that a test has started, ended in reverse order.
 export class Parts {
   #stops = [];
+  #home;
+
+  /// Away from the settings and the state of whoever runs the tests.
+  #env() {
+    if (!this.#home) {
+      const home = mkdtempSync(path.join(tmpdir(), 'sealwire-home-'));
+      this.#home = home;
+      this.add(async () => rmSync(home, { recursive: true, force: true }));
+    }
+    const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SEALWIRE_'));
+    return { ...Object.fromEntries(own), XDG_CONFIG_HOME: this.#home, XDG_STATE_HOME: this.#home };
+  }
 
   add(stop) {
     this.#stops.push(stop);
@@ -32,7 +44,7 @@ export class Parts {
   run(subcommand, ...args) {
     const binary = process.env.SEALWIRE_BIN;
     if (!binary) throw new Error('set SEALWIRE_BIN to the built binary, or run `cargo xtask browser`');
-    const child = spawn(binary, [subcommand, '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(binary, [subcommand, '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: this.#env() });
     let printed = '';
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.once('error', (error) => child.emit('exit', error));

@@ -5,6 +5,7 @@ import os
 import queue
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -16,6 +17,9 @@ START_TIME = 20.0
 
 # Everything here is on loopback; a proxy for the rest of the world is none of its business.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# So are the settings and the state of whoever runs the tests.
+_HOME = tempfile.TemporaryDirectory(prefix="sealwire-home-")
+os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _HOME.name
 
 
 class Process:

@@ -83,7 +83,8 @@ export function judgeHead(head: RequestHead, hasContent: boolean, now: bigint): 
   if (head.method !== 'POST' && head.method !== 'GET') throw new SealedRefusal(405, 'no such method');
   const path = head.path.split('?')[0] ?? '';
   const segments = path.split('/').slice(2);
-  const known = /^\/v1\/[A-Za-z0-9/\-_.:]+$/.test(path) && !segments.some((s) => s === '' || s === '.' || s === '..');
+  const plain = /^\/v1\/[A-Za-z0-9/\-_.:]+$/.test(path) && !segments.some((s) => s === '' || s === '.' || s === '..');
+  const known = plain || path === '/tokenize' || path === '/detokenize';
   if (!known || head.path.includes('#')) throw new SealedRefusal(404, 'no such path');
   if (head.method === 'GET' && hasContent) throw new SealedRefusal(400, 'a GET with content');
   return padding as PaddingWish;

@@ -130,6 +130,8 @@ reasons! {
     TokenBinding = "token-binding",
     /// A check that is needed did not run.
     Incomplete = "incomplete",
+    /// The instance gave no evidence.
+    EvidenceMissing = "evidence-missing",
 }
 
 impl fmt::Display for Reason {
@@ -252,6 +254,19 @@ impl Report {
             collateral_valid_until: None,
             proven: None,
         }
+    }
+
+    /// The report of an instance that gave no evidence: it is not verified.
+    #[must_use]
+    pub fn without_evidence() -> Self {
+        let mut report = Self::new(TeeKind::None);
+        report.failed(
+            "evidence",
+            Reason::EvidenceMissing,
+            "evidence of this instance",
+            "none",
+        );
+        report
     }
 
     /// What the evidence proves.

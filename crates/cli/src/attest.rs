@@ -1,8 +1,11 @@
 //! `sealwire attest`: verifies, shows, and writes policies from evidence in files.
 
 mod capture;
+mod cells;
 mod input;
+mod list;
 mod output;
+mod unused;
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -168,11 +171,15 @@ fn verify(args: &VerifyArgs) -> Result<(), AttestError> {
         })
         .collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let reports: Vec<(&Case, Report)> = input
-        .cases
+    let judged = input.cases.iter().map(|case| {
+        let report = verify_one(&verifier, case, &input, &keys, sent, now);
+        (case.id.as_str(), report)
+    });
+    let missing = input
+        .missing
         .iter()
-        .map(|case| (case, verify_one(&verifier, case, &input, &keys, sent, now)))
-        .collect();
+        .map(|id| (id.as_str(), Report::without_evidence()));
+    let reports: Vec<(&str, Report)> = judged.chain(missing).collect();
     let refused = reports
         .iter()
         .filter(|(_, report)| report.verdict().is_err())

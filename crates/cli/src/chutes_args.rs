@@ -69,6 +69,22 @@ pub enum ChutesArgsError {
 }
 
 impl ChutesArgs {
+    /// Which arguments of chutes-v1 were given.
+    pub(crate) fn given(&self) -> Vec<(&'static str, bool)> {
+        let defaults = KeyRingConfig::default();
+        vec![
+            ("--chute-id", !self.chute_ids.is_empty()),
+            ("--instance-id", self.instance_id.is_some()),
+            ("--feature", !self.features.is_empty()),
+            ("--key-rotation", self.key_rotation != defaults.rotation),
+            ("--key-lifetime", self.key_lifetime != defaults.lifetime),
+            (
+                "--key-requests",
+                self.key_requests != defaults.filter_capacity,
+            ),
+        ]
+    }
+
     /// The profiles, and the settings of chutes-v1.
     ///
     /// # Errors

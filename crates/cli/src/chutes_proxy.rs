@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use sealwire_attest::collateral::INTEL_PCS;
-use sealwire_http::net::{BaseUrl, ClientConfig, Server};
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, Server, warn};
 use sealwire_http::profile::Profile;
 use sealwire_proxy::StartError;
 use sealwire_proxy::chutes::{self, ChutesConfig, EvidenceGate, Gate, TrustRelay};
@@ -13,7 +13,7 @@ use sealwire_proxy::collateral::CollateralSource;
 use sealwire_tls::Settings;
 
 use crate::provider::{codec, provider};
-use crate::proxy::{ProxyArgs, ProxyError};
+use crate::proxy::{ProxyArgs, ProxyError, Purpose};
 
 /// Time for a connection to a relay on the internet.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -25,19 +25,26 @@ const KEEP: Duration = Duration::from_secs(20);
 #[command(next_help_heading = "With --profile chutes-v1")]
 pub struct ChutesArgs {
     /// The API that lists the models
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "SEALWIRE_API_BASE")]
     api_base: Option<BaseUrl>,
     /// The API that finds and invokes instances [default: that of --api-base]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "SEALWIRE_E2E_BASE")]
     e2e_base: Option<BaseUrl>,
-    /// A model that is used although the relay does not list it as confidential, by name or chute id; its operator can read what you send. Repeat for more
-    #[arg(long = "allow-non-confidential", value_name = "MODEL")]
+    /// A model that is used although the relay does not list it as confidential, by the very name (or chute id, or alias) that applications ask for.
+    /// The relay alone says whether it is listed, so it can have all evidence for this name skipped: take it that the operator reads what you send
+    /// under it. Repeat for more
+    #[arg(
+        long = "allow-non-confidential",
+        value_name = "MODEL",
+        env = "SEALWIRE_ALLOW_NON_CONFIDENTIAL",
+        value_delimiter = ','
+    )]
     allow_non_confidential: Vec<String>,
     /// Asks the relay for its usage events even if the application did not ask for usage
-    #[arg(long)]
+    #[arg(long, env = "SEALWIRE_USAGE_PASSTHROUGH")]
     usage_passthrough: bool,
     /// The model servers are known to count every token in a chunk of its own: a jump of the counter ends the answer
-    #[arg(long)]
+    #[arg(long, env = "SEALWIRE_EVERY_TOKEN")]
     every_token: bool,
 }
 
@@ -57,9 +64,22 @@ impl ChutesArgs {
     }
 }
 
-/// Starts the proxy.
-pub(crate) async fn start(args: ProxyArgs) -> Result<Server, ProxyError> {
-    let given = args.chutes;
+/// What a proxy of this profile is started with.
+pub(crate) struct ReadyChutes {
+    pub(crate) config: ChutesConfig,
+    pub(crate) client: HttpClient,
+    pub(crate) gate: Arc<dyn Gate>,
+}
+
+impl ReadyChutes {
+    pub(crate) async fn start(self) -> Result<Server, StartError> {
+        chutes::start(self.config, codec(), self.client, self.gate).await
+    }
+}
+
+/// Reads the arguments.
+pub(crate) fn prepare(args: ProxyArgs, purpose: Purpose) -> Result<ReadyChutes, ProxyError> {
+    let given = args.chutes.clone();
     let api_base = given
         .api_base
         .ok_or(ProxyError::Missing("--api-base", Profile::ChutesV1))?;
@@ -69,24 +89,16 @@ pub(crate) async fn start(args: ProxyArgs) -> Result<Server, ProxyError> {
     }
     config.listen = args.listen;
     config.allow_remote = args.allow_remote;
-    config.app_key = args.app_key.map(|key| key.read()).transpose()?;
-    config.relay_key = args.relay_key.map(|key| key.read()).transpose()?;
+    config.app_key = args.key_of_apps()?;
+    config.relay_key = args.key_of_relay()?;
     config.forward_key = args.forward_key;
     config.allow_non_confidential = given.allow_non_confidential;
     config.usage_passthrough = given.usage_passthrough;
     config.every_token = given.every_token;
+    config.apps = args.applications(purpose)?;
     config.limits.request_bytes = args.max_request_bytes;
-    for model in &config.allow_non_confidential {
-        eprintln!(
-            "sealwire: warning: --allow-non-confidential lets the operator of {model:?} read what you send to it"
-        );
-    }
-    for base in [&config.api_base, &config.e2e_base] {
-        if !base.is_loopback() && !base.to_string().starts_with("https:") {
-            eprintln!(
-                "sealwire: warning: {base} is not https, so your API key goes there unencrypted"
-            );
-        }
+    if purpose == Purpose::Serve {
+        warn_of(&config);
     }
     let client_config = ClientConfig {
         connect_timeout: CONNECT,
@@ -103,5 +115,24 @@ pub(crate) async fn start(args: ProxyArgs) -> Result<Server, ProxyError> {
         // The arguments' group has seen to it that this was asked for by name.
         None => Arc::new(TrustRelay),
     };
-    Ok(chutes::start(config, codec(), client, gate).await?)
+    Ok(ReadyChutes {
+        config,
+        client,
+        gate,
+    })
+}
+
+fn warn_of(config: &ChutesConfig) {
+    for model in &config.allow_non_confidential {
+        warn(&format!(
+            "warning: --allow-non-confidential lets the operator of {model:?} read what you send to it"
+        ));
+    }
+    for base in [&config.api_base, &config.e2e_base] {
+        if !base.is_loopback() && !base.to_string().starts_with("https:") {
+            warn(&format!(
+                "warning: {base} is not https, so your API key goes there unencrypted"
+            ));
+        }
+    }
 }

@@ -112,6 +112,10 @@ pub enum EvidenceArgsError {
 }
 
 impl EvidenceArgs {
+    pub(crate) const fn has_certificate(&self) -> bool {
+        self.vm_certificate.is_some()
+    }
+
     /// The settings; `None` if the instance is to run without evidence. For `chutes` there is a certificate among them.
     ///
     /// # Errors

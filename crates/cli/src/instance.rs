@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
@@ -44,32 +45,37 @@ pub struct InstanceArgs {
     #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
     padding: PaddingWish,
     /// Most bytes of one request
-    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().request_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().request_bytes, value_parser = at_least_one())]
     max_request_bytes: usize,
     /// Most bytes of an answer that is sealed whole (chutes-v1)
-    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().answer_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = InstanceLimits::default().answer_bytes, value_parser = at_least_one())]
     max_answer_bytes: usize,
     /// Longest time for a whole request to arrive, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_time.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout: u64,
     /// Longest time that the relay may take no bytes, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().send_idle.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().send_idle.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     send_idle: u64,
     /// Most streams at a time
-    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().streams)]
+    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().streams, value_parser = at_least_one())]
     max_streams: usize,
     /// Most header fields of a sealed request
-    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().head_fields)]
+    #[arg(long, value_name = "N", default_value_t = InstanceLimits::default().head_fields, value_parser = at_least_one())]
     max_fields: usize,
     /// Longest silence within a request, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_idle.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().request_idle.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     request_idle: u64,
     /// Longest time for the model server to begin its answer, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_head_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_head_time.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     upstream_timeout: u64,
     /// Longest silence of the model server within an answer, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_idle.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = InstanceLimits::default().upstream_idle.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     upstream_idle: u64,
+}
+
+/// A bound that lets something through.
+pub(crate) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// Why an instance does not run.
@@ -84,6 +90,9 @@ pub enum InstanceError {
         "--identity-key is for --evidence none only: with evidence the key is made at start and never stored"
     )]
     StoredKey,
+    /// An argument of a profile that the instance does not speak.
+    #[error("{0} does nothing without --profile {1}")]
+    NeedsProfile(&'static str, Profile),
     /// The settings of chutes-v1.
     #[error(transparent)]
     Chutes(#[from] ChutesArgsError),
@@ -101,7 +110,12 @@ pub enum InstanceError {
 ///
 /// [`InstanceError`].
 pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(), InstanceError> {
+    let given = args.given();
     let (profiles, chutes) = args.chutes.read(&args.models, codec().compress)?;
+    let idle = |(_, profile, given): &(_, _, bool)| *given && !profiles.contains(profile);
+    if let Some((name, profile, _)) = given.into_iter().find(idle) {
+        return Err(InstanceError::NeedsProfile(name, profile));
+    }
     let evidence = args.evidence.read(profiles.contains(&Profile::ChutesV1))?;
     if evidence.is_some() && args.identity_key.is_some() {
         return Err(InstanceError::StoredKey);
@@ -140,4 +154,27 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     stop.await;
     instance.shut_down(Duration::from_secs(10)).await;
     Ok(())
+}
+
+impl InstanceArgs {
+    /// The arguments that mean something in one profile only, and whether they were given.
+    fn given(&self) -> Vec<(&'static str, Profile, bool)> {
+        let defaults = InstanceLimits::default();
+        let native = [
+            ("--identity-key", self.identity_key.is_some()),
+            ("--suite", !self.suites.is_empty()),
+            ("--max-fields", self.max_fields != defaults.head_fields),
+        ];
+        let mut chutes = self.chutes.given();
+        chutes.push(("--vm-certificate", self.evidence.has_certificate()));
+        chutes.push((
+            "--max-answer-bytes",
+            self.max_answer_bytes != defaults.answer_bytes,
+        ));
+        let native = native.map(|(name, given)| (name, Profile::Native, given));
+        let chutes = chutes
+            .into_iter()
+            .map(|(name, given)| (name, Profile::ChutesV1, given));
+        native.into_iter().chain(chutes).collect()
+    }
 }

@@ -3,8 +3,11 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use sealwire_cli::{attack, attest, demo, demo_model, instance, proxy, vectors};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sealwire_cli::{
+    attack, attest, demo, demo_model, doctor, env_command, healthcheck, instance, proxy, settings,
+    vectors,
+};
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
 
@@ -27,6 +30,12 @@ enum Command {
     Relay(relay::RelayArgs),
     /// On your machine: an OpenAI-compatible server that seals what it forwards
     Proxy(Box<proxy::ProxyArgs>),
+    /// Settings of applications that use a proxy, ready to paste
+    Env(env_command::EnvArgs),
+    /// What is wrong with a proxy's settings and its way to an instance, and what to do
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Whether a proxy, relay or instance runs, by its exit code
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Evidence of enclaves and GPUs: verify, show, make a policy
     Attest(attest::AttestArgs),
     /// A relay without any key attacks the clients: a table of what each of them accepts
@@ -41,12 +50,19 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result: Result<(), Box<dyn Error>> = match Cli::parse().command {
+    let command = match arguments() {
+        Ok(command) => command,
+        Err(error) => return refused(error),
+    };
+    let result: Result<(), Box<dyn Error>> = match command {
         Command::Instance(args) => instance::run(*args, stop_signal())
             .await
             .map_err(Into::into),
         Command::Relay(args) => relay::run(args, stop_signal()).await.map_err(Into::into),
         Command::Proxy(args) => proxy::run(*args, stop_signal()).await.map_err(Into::into),
+        Command::Env(args) => env_command::run(args).await.map_err(Into::into),
+        Command::Doctor(args) => return exit(doctor::run(*args).await),
+        Command::Healthcheck(args) => healthcheck::run(args).await.map_err(Into::into),
         Command::Attest(args) => attest::run(args).map_err(Into::into),
         Command::Attack(args) => attack::run(args).await.map_err(Into::into),
         Command::Demo(args) => demo::run(args).await.map_err(Into::into),
@@ -61,5 +77,48 @@ async fn main() -> ExitCode {
             eprintln!("sealwire: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The command line, and for a proxy what the environment and its file of settings add to it.
+fn arguments() -> Result<Command, settings::SettingsError> {
+    let (matches, tables) = settings::parse(Cli::command(), std::env::args_os().collect())?;
+    let mut command = Cli::from_arg_matches(&matches)?.command;
+    match &mut command {
+        Command::Proxy(args) => args.tables = tables,
+        Command::Doctor(args) => args.proxy.tables = tables,
+        _ => {}
+    }
+    Ok(command)
+}
+
+/// Says what is wrong with the arguments; to who asked for an examination, as its result.
+fn refused(error: settings::SettingsError) -> ExitCode {
+    let mut given = std::env::args().skip(1);
+    let is_examined = given.next().as_deref() == Some("doctor");
+    let why = match error {
+        // Help, and the version.
+        settings::SettingsError::Arguments(error) if !is_examined || !error.use_stderr() => {
+            error.exit()
+        }
+        settings::SettingsError::Arguments(error) => {
+            let text = error.to_string();
+            let text = text.split("\n\nUsage").next().unwrap_or_default();
+            text.trim_start_matches("error: ").to_owned()
+        }
+        error => error.to_string(),
+    };
+    if is_examined {
+        let json = given.any(|argument| argument == "--json");
+        return exit(doctor::without_settings(&why, json));
+    }
+    eprintln!("sealwire: {why}");
+    ExitCode::FAILURE
+}
+
+fn exit(result: Result<(), doctor::Unwell>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(doctor::Unwell) => ExitCode::FAILURE,
     }
 }

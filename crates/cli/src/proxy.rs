@@ -1,4 +1,4 @@
-//! `sealwire proxy`: the arguments that both profiles share, and the native one. The other is in [`crate::chutes_proxy`].
+//! `sealwire proxy`: the arguments that both profiles share, and the native one. The other is in [`crate::chutes_proxy`]. [`crate::settings`] reads them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,20 +10,28 @@ use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
-    BaseUrl, BaseUrlError, ClientConfig, SecretArgument, SecretError, Server, announce,
+    BaseUrl, BaseUrlError, ClientConfig, HttpClient, SecretArgument, Server, announce, warn,
 };
 use sealwire_http::profile::Profile;
+use sealwire_proxy::apps::Applications;
 use sealwire_proxy::collateral::CollateralSource;
 use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
 use sealwire_tls::{Settings, SettingsError};
 
-use crate::chutes_proxy::{self, ChutesArgs};
+use crate::apps_args::{AppsArgs, AppsError};
+use crate::chutes_proxy::{self, ChutesArgs, ReadyChutes};
+use crate::client_settings::{self, AppAccess};
+use crate::instance::at_least_one;
+use crate::key_args::{self, KeyCommand, KeyError};
 use crate::provider::provider;
+use crate::settings::FileTables;
 use crate::suites;
 use crate::trust_args::{TrustArgs, TrustArgsError};
 
 /// How long a connection to the relay is kept for the next request; shorter than relays wait for one.
 const KEEP: Duration = Duration::from_secs(10);
+/// Milliseconds for discovery and handshake, unless told otherwise.
+const HANDSHAKE_TIMEOUT: u64 = 4_000;
 
 /// Whether requests leave before the instance has answered the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,67 +42,101 @@ pub enum EarlyDataArg {
     Never,
 }
 
-/// Arguments of a proxy.
+/// Arguments of a proxy. Each has a variable of the environment, and all but the first a key in the file of settings.
 #[derive(Args, Clone)]
 #[command(group = ArgGroup::new("trust").required(true).args(["policy", "pins", "insecure_trust_relay"]))]
 pub struct ProxyArgs {
+    /// A file of settings (TOML); the command line and the environment go before it [default: sealwire/proxy.toml in your folder of settings, if it is there]
+    #[arg(long, value_name = "FILE", env = "SEALWIRE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     /// The profile that it speaks with the relay: native, chutes-v1
-    #[arg(long, value_name = "NAME", default_value_t = Profile::Native)]
-    profile: Profile,
-    /// Where applications reach it; port 0 picks one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "NAME", default_value_t = Profile::Native, env = "SEALWIRE_PROFILE")]
+    pub(crate) profile: Profile,
+    /// Where applications reach it; port 0 picks one. On loopback their requests must name this machine as the host
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8790",
+        env = "SEALWIRE_LISTEN"
+    )]
     pub(crate) listen: SocketAddr,
-    /// Allows an address that is not loopback: whoever reaches the port can use it, unencrypted
-    #[arg(long)]
+    /// Allows an address that is not loopback: whoever reaches the port and has the key can use it, unencrypted. Needs a key for applications
+    #[arg(long, env = "SEALWIRE_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
     /// The key that applications must show, or @FILE; needed with --allow-remote
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", env = "SEALWIRE_APP_KEY")]
     pub(crate) app_key: Option<SecretArgument>,
+    /// The same key from a program, such as a keyring's tool: command=PROGRAM [ARGUMENTS]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        conflicts_with = "app_key",
+        env = "SEALWIRE_APP_KEY_FROM"
+    )]
+    pub(crate) app_key_from: Option<KeyCommand>,
     /// The relay, with --profile native
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "SEALWIRE_RELAY")]
     relay: Option<BaseUrl>,
     /// A PEM file with certificate authorities to trust beside the machine's own, for https; repeat for more. HTTP proxies are taken from
     /// HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY
-    #[arg(long = "ca", value_name = "FILE")]
+    #[arg(
+        long = "ca",
+        value_name = "FILE",
+        env = "SEALWIRE_CA",
+        value_delimiter = ','
+    )]
     pub(crate) authorities: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) chutes: ChutesArgs,
     /// The identity of an instance to trust, with --profile native, as `sealwire instance` prints it; repeat for more
-    #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true)]
+    #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true, env = "SEALWIRE_PIN", value_delimiter = ',')]
     pins: Vec<[u8; 32]>,
     #[command(flatten)]
     pub(crate) evidence: TrustArgs,
     /// Trusts whatever identity or key the relay names: the relay can then read everything. For development only
-    #[arg(long)]
+    #[arg(long, env = "SEALWIRE_INSECURE_TRUST_RELAY")]
     pub(crate) insecure_trust_relay: bool,
     /// The key that the relay asks for, or @FILE
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", env = "SEALWIRE_RELAY_KEY")]
     pub(crate) relay_key: Option<SecretArgument>,
-    /// Without --relay-key: hands the application's own API key to the relay
-    #[arg(long)]
+    /// The same key from a program, such as a keyring's tool: command=PROGRAM [ARGUMENTS]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        conflicts_with = "relay_key",
+        env = "SEALWIRE_RELAY_KEY_FROM"
+    )]
+    pub(crate) relay_key_from: Option<KeyCommand>,
+    /// Without a key of its own for the relay: hands it the application's API key
+    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with = "relay_key")]
     pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
-    #[arg(long, value_enum, default_value = "allow")]
+    #[arg(long, value_enum, default_value = "allow", env = "SEALWIRE_EARLY_DATA")]
     early_data: EarlyDataArg,
     /// Takes single-use bundles only
-    #[arg(long)]
+    #[arg(long, env = "SEALWIRE_SINGLE_USE")]
     single_use: bool,
     /// A suite that it accepts, 1 or 2, the preferred one first; repeat for more [default: both]
-    #[arg(long = "suite", value_name = "N", value_parser = suites::parse)]
+    #[arg(long = "suite", value_name = "N", value_parser = suites::parse, env = "SEALWIRE_SUITE", value_delimiter = ',')]
     suites: Vec<Suite>,
     /// Padding of requests, and the wish for answers: none, padme, buckets, constant
-    #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None)]
+    #[arg(long, value_name = "POLICY", default_value_t = PaddingWish::None, env = "SEALWIRE_PADDING")]
     padding: PaddingWish,
     /// A billing handle for the relay, in clear
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", env = "SEALWIRE_BILLING")]
     billing: Option<String>,
     /// Most bytes of one request
-    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes, value_parser = at_least_one(), env = "SEALWIRE_MAX_REQUEST_BYTES")]
     pub(crate) max_request_bytes: usize,
     /// Time for discovery and handshake, over all attempts, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
+    #[arg(long, value_name = "MS", default_value_t = HANDSHAKE_TIMEOUT, value_parser = clap::value_parser!(u64).range(100..=30_000), env = "SEALWIRE_HANDSHAKE_TIMEOUT")]
     handshake_timeout: u64,
+    #[command(flatten)]
+    pub(crate) apps: AppsArgs,
+    /// What the file of settings says that no argument can.
+    #[arg(skip)]
+    pub tables: FileTables,
 }
 
 fn parse_identity(text: &str) -> Result<[u8; 32], String> {
@@ -115,7 +157,10 @@ pub enum ProxyError {
     OtherProfile(&'static str, Profile),
     /// A key.
     #[error(transparent)]
-    Key(#[from] SecretError),
+    Key(#[from] KeyError),
+    /// What applications get.
+    #[error(transparent)]
+    Apps(#[from] AppsError),
     /// Certificate authorities, or the HTTP proxies of the environment.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -130,27 +175,81 @@ pub enum ProxyError {
     Start(#[from] StartError),
 }
 
-/// Runs a proxy until it is told to stop, and prints where it listens.
+/// Runs a proxy until it is told to stop, and prints where it listens and how applications are told.
 ///
 /// # Errors
 ///
 /// [`ProxyError`].
 pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
-    args.check()?;
-    if args.insecure_trust_relay {
-        eprintln!("sealwire: warning: --insecure-trust-relay lets the relay read everything");
-    }
-    let proxy = match args.profile {
-        Profile::Native => start_native(args).await?,
-        Profile::ChutesV1 => chutes_proxy::start(args).await?,
+    let access = AppAccess::of(&args);
+    let proxy = match args.prepare(Purpose::Serve)? {
+        Ready::Native(ready) => ready.start().await?,
+        Ready::Chutes(ready) => ready.start().await?,
     };
     announce(proxy.address());
+    client_settings::print_hints(proxy.address(), access);
     stop.await;
     proxy.shut_down(Duration::from_secs(10)).await;
     Ok(())
 }
 
+/// What arguments are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Serve,
+    /// Nothing is written, and nothing is said on stderr.
+    Examine,
+}
+
+/// What a proxy is started with.
+pub(crate) enum Ready {
+    Native(Box<ReadyNative>),
+    Chutes(Box<ReadyChutes>),
+}
+
+pub(crate) struct ReadyNative {
+    pub(crate) config: ProxyConfig,
+    pub(crate) client: HttpClient,
+}
+
+impl ReadyNative {
+    async fn start(self) -> Result<Server, StartError> {
+        start(self.config, provider(), self.client).await
+    }
+}
+
 impl ProxyArgs {
+    /// Everything that a proxy is started with.
+    pub(crate) fn prepare(self, purpose: Purpose) -> Result<Ready, ProxyError> {
+        self.check()?;
+        if self.insecure_trust_relay && purpose == Purpose::Serve {
+            warn("warning: --insecure-trust-relay lets the relay read everything");
+        }
+        Ok(match self.profile {
+            Profile::Native => Ready::Native(Box::new(self.native(purpose)?)),
+            Profile::ChutesV1 => Ready::Chutes(Box::new(chutes_proxy::prepare(self, purpose)?)),
+        })
+    }
+
+    /// The key of applications.
+    pub(crate) fn key_of_apps(&self) -> Result<Option<String>, KeyError> {
+        key_args::read(self.app_key.as_ref(), self.app_key_from.as_ref())
+    }
+
+    /// The key for the relay.
+    pub(crate) fn key_of_relay(&self) -> Result<Option<String>, KeyError> {
+        key_args::read(self.relay_key.as_ref(), self.relay_key_from.as_ref())
+    }
+
+    pub(crate) fn applications(&self, purpose: Purpose) -> Result<Applications, AppsError> {
+        match purpose {
+            Purpose::Serve => self
+                .apps
+                .read(&self.tables, self.profile, provider().random),
+            Purpose::Examine => self.apps.without_salt(&self.tables, self.profile),
+        }
+    }
+
     /// Arguments that say nothing to the chosen profile are a mistake.
     fn check(&self) -> Result<(), ProxyError> {
         let native = [
@@ -162,6 +261,10 @@ impl ProxyArgs {
             ("--billing", self.billing.is_some()),
             // There is nothing to wait for: an attempt that failed may have run.
             ("--early-data", self.early_data != EarlyDataArg::Allow),
+            (
+                "--handshake-timeout",
+                self.handshake_timeout != HANDSHAKE_TIMEOUT,
+            ),
         ];
         let foreign = match self.profile {
             Profile::Native => self.chutes.given(),
@@ -172,38 +275,40 @@ impl ProxyArgs {
             None => Ok(()),
         }
     }
-}
 
-async fn start_native(args: ProxyArgs) -> Result<Server, ProxyError> {
-    let trust = match args.evidence.read(CollateralSource::Stapled)? {
-        Some(evidence) => Trust::Evidence(evidence),
-        None if args.insecure_trust_relay => IdentityTrust::insecure_trust_relay().into(),
-        None => IdentityTrust::pinned(&args.pins).into(),
-    };
-    let relay = args
-        .relay
-        .ok_or(ProxyError::Missing("--relay", Profile::Native))?;
-    let mut config = ProxyConfig::new(relay, trust);
-    config.listen = args.listen;
-    config.allow_remote = args.allow_remote;
-    config.app_key = args.app_key.map(|key| key.read()).transpose()?;
-    config.relay_key = args.relay_key.map(|key| key.read()).transpose()?;
-    config.forward_key = args.forward_key;
-    config.early_data = match args.early_data {
-        EarlyDataArg::Allow => EarlyData::Allow,
-        EarlyDataArg::Never => EarlyData::Never,
-    };
-    config.single_use = args.single_use;
-    config.suites = suites::or_all(&args.suites);
-    config.padding = args.padding;
-    config.billing = args.billing.map(String::into_bytes);
-    config.limits.request_bytes = args.max_request_bytes;
-    config.limits.handshake_time = Duration::from_millis(args.handshake_timeout);
-    // A request on a connection that the relay has just closed is lost; the next attempt is another, with a handshake of its own.
-    let client_config = ClientConfig {
-        pool_idle: KEEP,
-        ..ClientConfig::default()
-    };
-    let client = sealwire_tls::client(&client_config, &Settings::from_env(args.authorities))?;
-    Ok(start(config, provider(), client).await?)
+    fn native(self, purpose: Purpose) -> Result<ReadyNative, ProxyError> {
+        let trust = match self.evidence.read(CollateralSource::Stapled)? {
+            Some(evidence) => Trust::Evidence(evidence),
+            None if self.insecure_trust_relay => IdentityTrust::insecure_trust_relay().into(),
+            None => IdentityTrust::pinned(&self.pins).into(),
+        };
+        let relay = self
+            .relay
+            .clone()
+            .ok_or(ProxyError::Missing("--relay", Profile::Native))?;
+        let mut config = ProxyConfig::new(relay, trust);
+        config.listen = self.listen;
+        config.allow_remote = self.allow_remote;
+        config.app_key = self.key_of_apps()?;
+        config.relay_key = self.key_of_relay()?;
+        config.forward_key = self.forward_key;
+        config.early_data = match self.early_data {
+            EarlyDataArg::Allow => EarlyData::Allow,
+            EarlyDataArg::Never => EarlyData::Never,
+        };
+        config.single_use = self.single_use;
+        config.suites = suites::or_all(&self.suites);
+        config.padding = self.padding;
+        config.apps = self.applications(purpose)?;
+        config.billing = self.billing.map(String::into_bytes);
+        config.limits.request_bytes = self.max_request_bytes;
+        config.limits.handshake_time = Duration::from_millis(self.handshake_timeout);
+        // A request on a connection that the relay has just closed is lost; the next attempt is another, with a handshake of its own.
+        let client_config = ClientConfig {
+            pool_idle: KEEP,
+            ..ClientConfig::default()
+        };
+        let client = sealwire_tls::client(&client_config, &Settings::from_env(self.authorities))?;
+        Ok(ReadyNative { config, client })
+    }
 }

@@ -18,17 +18,23 @@ const MAX_FILE: u64 = 1_024 * 1_024;
 #[derive(Args, Debug, Clone)]
 pub struct TrustArgs {
     /// A policy (TOML): instances are trusted that prove by evidence what it asks for
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "SEALWIRE_POLICY")]
     policy: Option<PathBuf>,
     /// With --policy: a file with Intel's collateral for TDX quotes. Without this and --pccs the evidence must bring it; with --profile chutes-v1 Intel is asked
-    #[arg(long, value_name = "FILE", requires = "policy")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "policy",
+        env = "SEALWIRE_COLLATERAL"
+    )]
     collateral: Option<PathBuf>,
     /// With --policy: the address of Intel's PCS, or of a cache (PCCS), to fetch collateral for TDX quotes from
     #[arg(
         long,
         value_name = "URL",
         requires = "policy",
-        conflicts_with = "collateral"
+        conflicts_with = "collateral",
+        env = "SEALWIRE_PCCS"
     )]
     pccs: Option<BaseUrl>,
 }
@@ -37,6 +43,11 @@ pub struct TrustArgs {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustArgsError {
+    /// Collateral, and no evidence to judge with it.
+    #[error(
+        "{0} does nothing without --policy: with --pin and --insecure-trust-relay no evidence is judged"
+    )]
+    WithoutPolicy(&'static str),
     /// The file cannot be read.
     #[error("cannot read the policy {0}: {1}")]
     File(PathBuf, std::io::Error),
@@ -56,7 +67,12 @@ impl TrustArgs {
         collateral: CollateralSource,
     ) -> Result<Option<EvidenceTrust>, TrustArgsError> {
         let Some(path) = &self.policy else {
-            return Ok(None);
+            // The parser requires a policy too, but not beside an argument that excludes one.
+            return match (&self.collateral, &self.pccs) {
+                (Some(_), _) => Err(TrustArgsError::WithoutPolicy("--collateral")),
+                (None, Some(_)) => Err(TrustArgsError::WithoutPolicy("--pccs")),
+                (None, None) => Ok(None),
+            };
         };
         let text = file::read_text(path, MAX_FILE)
             .map_err(|error| TrustArgsError::File(path.clone(), error))?;

@@ -10,7 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use sealwire_attest::testing::{CollateralOptions, GpuRig, QuoteOptions, TdxRig, native_evidence};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealwire_attest::testing::{
+    CollateralOptions, GpuRig, QuoteOptions, TdxRig, native_evidence, spki,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const NOW: u64 = 1_800_000_000;
 const IDENTITY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
@@ -158,6 +164,137 @@ fn a_policy_from_evidence_takes_that_evidence() {
         &folder.path("evidence.json"),
     ]));
     assert!(shown.contains(&"a1".repeat(48)) && shown.contains("nothing here was verified"));
+}
+
+/// Good evidence of instance `a` under a relay's list, which says that these have failed.
+fn chutes_list(folder: &Folder, failed: &[&str]) {
+    let rig = TdxRig::new(NOW);
+    let certificate = rig.root();
+    let bound: [u8; 32] = Sha256::digest(format!("{}{KEY}", "09".repeat(32))).into();
+    let mut report_data = [0; 64];
+    report_data[..32].copy_from_slice(&bound);
+    report_data[32..].copy_from_slice(&Sha256::digest(spki(&certificate).unwrap()));
+    let gpu = GpuRig::new().report(0, &bound);
+    let base64 = |bytes: &[u8]| STANDARD.encode(bytes);
+    let list = json!({
+        "evidence": [{
+            "instance_id": "a",
+            "quote": base64(&rig.quote(&report_data, &QuoteOptions::default())),
+            "certificate": base64(&certificate),
+            "gpu_evidence": [{
+                "certificate": base64(&gpu.certificate), "evidence": base64(&gpu.evidence), "arch": gpu.arch,
+            }],
+        }],
+        "failed_instance_ids": failed,
+    });
+    fs::write(folder.path("evidence.json"), list.to_string()).unwrap();
+}
+
+const KEY: &str = "the key of a";
+
+/// Verifies the list against a discovery of these instances.
+fn verify_discovered(folder: &Folder, discovered: &[&str], more: &[&str]) -> Output {
+    let instances: Vec<Value> = discovered
+        .iter()
+        .map(|id| json!({"instance_id": id, "e2e_pubkey": format!("the key of {id}")}))
+        .collect();
+    let discovery = json!({ "instances": instances });
+    fs::write(folder.path("discovery.json"), discovery.to_string()).unwrap();
+    let path = folder.path("discovery.json");
+    let nonce = "09".repeat(32);
+    let mut arguments = vec!["--nonce", &nonce, "--discovery", &path];
+    arguments.extend(more);
+    folder.verify(&arguments)
+}
+
+#[test]
+fn a_discovered_instance_without_evidence_did_not_pass() {
+    let folder = Folder::new("undiscovered");
+    chutes_list(&folder, &[]);
+    let alone = verify_discovered(&folder, &["a"], &[]);
+    assert!(alone.status.success(), "{}", stdout(&alone));
+    let output = verify_discovered(&folder, &["a", "b"], &[]);
+    assert!(!output.status.success());
+    let text = stdout(&output);
+    assert!(
+        text.contains("\nb (none): REFUSED: evidence-missing\n"),
+        "{text}"
+    );
+    assert!(text.contains("1 of 2 instances pass"), "{text}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("1 of 2 instances did not pass"), "{stderr}");
+    let output = verify_discovered(&folder, &["a", "b"], &["--json"]);
+    let json: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let missing = &json["instances"][1];
+    assert_eq!(
+        (
+            &missing["instance"],
+            &missing["passed"],
+            &missing["reasons"]
+        ),
+        (&json!("b"), &json!(false), &json!(["evidence-missing"]))
+    );
+    // Who asks about one instance is told about that one.
+    let output = verify_discovered(&folder, &["a", "b"], &["--instance", "a"]);
+    assert!(output.status.success(), "{}", stdout(&output));
+    let output = verify_discovered(&folder, &["a", "b"], &["--instance", "b"]);
+    assert!(!output.status.success());
+    assert!(stdout(&output).contains("0 of 1 instances pass"));
+}
+
+#[test]
+fn an_instance_that_the_relay_names_as_failed_did_not_pass() {
+    let folder = Folder::new("failed");
+    chutes_list(&folder, &["c"]);
+    let output = verify_discovered(&folder, &["a"], &[]);
+    assert!(!output.status.success());
+    let text = stdout(&output);
+    assert!(
+        text.contains("\nc (none): REFUSED: evidence-missing\n"),
+        "{text}"
+    );
+    assert!(text.contains("1 of 2 instances pass"), "{text}");
+}
+
+/// The arguments are refused with these words, and nothing is judged.
+fn unused(output: &Output, expected: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(stderr.contains(expected), "{stderr}");
+}
+
+#[test]
+fn arguments_that_do_nothing_for_native_evidence_are_named() {
+    let folder = Folder::new("unused-native");
+    let identity = ["--identity", IDENTITY];
+    let nonce = "09".repeat(32);
+    let jwks = folder.path("jwks.json");
+    let coordinate = "A".repeat(64);
+    let key = json!({"kty": "EC", "crv": "P-384", "kid": "k", "x": coordinate, "y": coordinate});
+    fs::write(&jwks, json!({ "keys": [key] }).to_string()).unwrap();
+    for (more, expected) in [
+        (&["--sent", "1"][..], "--sent does nothing without --nonce"),
+        (&["--nonce", &nonce, "--jwks", &jwks], "--jwks does nothing"),
+    ] {
+        unused(&folder.verify(&[&identity[..], more].concat()), expected);
+    }
+}
+
+#[test]
+fn arguments_that_do_nothing_for_pins_are_named() {
+    let folder = Folder::new("unused-pins");
+    let mut evidence: Value =
+        serde_json::from_slice(&fs::read(folder.path("evidence.json")).unwrap()).unwrap();
+    let evidence = evidence.as_object_mut().unwrap();
+    evidence.insert("tee".to_owned(), json!("none"));
+    evidence.remove("quote");
+    let text = Value::from(evidence.clone()).to_string();
+    fs::write(folder.path("evidence.json"), text).unwrap();
+    let identity = ["--identity", IDENTITY];
+    unused(&folder.verify(&identity), "--collateral is about Intel TDX");
+    let nonce = "09".repeat(32);
+    let more = [&identity[..], &["--nonce", &nonce]].concat();
+    unused(&folder.verify(&more), "--nonce does nothing");
 }
 
 /// Over captures as they are, where there are some.

@@ -16,8 +16,13 @@ struct Running {
 
 impl Running {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(args)
+        let mut command = binary();
+        command.args(args);
+        if args.first() == Some(&"proxy") && !args.contains(&"--listen") {
+            // Tests run side by side.
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -46,11 +51,18 @@ impl Drop for Running {
     }
 }
 
+/// The binary, away from the settings and the state of whoever runs the tests.
+fn binary() -> Command {
+    let mut command = Command::new(BINARY);
+    let nowhere = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    command
+        .env("XDG_CONFIG_HOME", nowhere.join("no-settings"))
+        .env("XDG_STATE_HOME", nowhere.join("state"));
+    command
+}
+
 fn run(args: &[&str]) -> Output {
-    Command::new(BINARY)
-        .args(args)
-        .output()
-        .expect("the binary")
+    binary().args(args).output().expect("the binary")
 }
 
 fn scratch(name: &str) -> PathBuf {
@@ -115,7 +127,13 @@ fn an_instance_whose_evidence_fails_says_why_and_does_not_start() {
             "put the GPUs into the file",
         ),
         (
-            &["command=true", "--vm-certificate", "no-such-file"][..],
+            &[
+                "command=true",
+                "--profile",
+                "chutes-v1",
+                "--vm-certificate",
+                "no-such-file",
+            ][..],
             "cannot read the certificate",
         ),
     ] {

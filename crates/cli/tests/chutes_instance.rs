@@ -562,7 +562,7 @@ async fn what_does_not_fit_is_refused_and_the_model_server_not_asked() {
         let body = question(false).to_string();
         let (blob, _) = seal_request(&deployed(), &key, CHAT, body.as_bytes()).expect("sealed");
         let headers = with("x-e2e-path", path);
-        let what = "an instance serves plain paths under /v1/ only";
+        let what = "an instance serves plain paths under /v1/, /tokenize and /detokenize only";
         refused(system.post(headers, full(blob)).await, 400, what).await;
     }
     assert!(raw.requests.lock().expect("no panic").is_empty());
@@ -578,6 +578,80 @@ async fn a_request_is_accepted_once() {
     assert_eq!(first.status(), 200);
     let again = system.post(headers, full(blob)).await;
     refused(again, 409, "this request was accepted before; seal it anew").await;
+}
+
+const EMPTY_OBJECT: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+#[tokio::test]
+async fn no_request_goes_on_to_the_model_server_before_it_is_whole() {
+    let (address, raw) = raw_upstream(vec![EMPTY_OBJECT], true).await;
+    let system = system(address).await;
+    let blob = system.sealed(&question(false)).await;
+    let (last, most) = blob.split_last().expect("not empty");
+    let headers = instance_headers(&system.chute().await, CHAT, false);
+    let (sender, body) = channel(1);
+    let base = system.direct.clone();
+    let asking = tokio::spawn(async move {
+        common::send(Method::POST, &base, INSTANCE_INVOKE_PATH, headers, body).await
+    });
+    sender.send(most.to_vec()).await.expect("open");
+    // Another request that came later is answered before.
+    system.ask(&ours(), &question(false)).await.blob().await;
+    assert_eq!(raw.requests.lock().expect("no panic").len(), 1);
+    sender.send(vec![*last]).await.expect("open");
+    sender.finish().await.expect("open");
+    assert_eq!(asking.await.expect("no panic").status(), 200);
+    assert_eq!(raw.requests.lock().expect("no panic").len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_never_reaches_the_model_server() {
+    let (address, raw) = raw_upstream(vec![EMPTY_OBJECT], true).await;
+    // The place is free again when the broken request is done with.
+    let system = system_with(address, |config| config.limits.streams = 1).await;
+    let blob = system.sealed(&question(false)).await;
+    let (_, most) = blob.split_last().expect("not empty");
+    let (_, found) = get(
+        &system.relay,
+        &format!("/e2e/instances/{}", system.chute().await),
+    )
+    .await;
+    let found = &found["instances"][0];
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut headers = instance_headers(&system.chute().await, CHAT, false);
+    header(&mut headers, "x-instance-id", &text(&found["instance_id"]));
+    header(&mut headers, "x-e2e-nonce", &text(&found["nonces"][0]));
+    let (sender, body) = channel(1);
+    let base = system.relay.clone();
+    let asking =
+        tokio::spawn(
+            async move { common::send(Method::POST, &base, INVOKE_PATH, headers, body).await },
+        );
+    sender.send(most.to_vec()).await.expect("open");
+    // It has come as far as the instance.
+    while system
+        .ask(&ours(), &question(false))
+        .await
+        .response
+        .status()
+        == 200
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let before = raw.requests.lock().expect("no panic").len();
+    sender.abort().await;
+    asking.abort();
+    for _ in 0..400 {
+        let answered = system.ask(&ours(), &question(false)).await;
+        if answered.response.status() == 200 {
+            answered.blob().await;
+            assert_eq!(raw.requests.lock().expect("no panic").len(), before + 1);
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the place was not freed");
 }
 
 #[tokio::test]
@@ -880,6 +954,77 @@ async fn lines_are_made_alike_and_an_end_that_http_shows_is_sealed() {
         assert_eq!(seen, lengths);
         assert_eq!(streamed.counts, [(9, 0)]);
         assert_eq!(streamed.end, Some(Ok(())));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_the_model_server_sends_behind_its_end_is_sealed() {
+    const TICK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"tick\"}}]}\n\n";
+    for behind in [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"more\"}}]}\n\n",
+        "event: x\n\n",
+        "data: [DONE]\n\n",
+        ": a comment\n\n",
+    ] {
+        // Behind the event of the end, and within it.
+        for end in ["data: [DONE]\n\n", "data: [DONE]\n", "data:[DONE] \r\n\r\n"] {
+            let stream = format!("{TICK}{end}{behind}");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n",
+                stream.len()
+            );
+            let answer = format!("{head}{stream}").leak().as_bytes();
+            let (address, _) = raw_upstream(vec![answer], false).await;
+            let system = system(address).await;
+            let streamed = system.ask(&ours(), &question(true)).await.events().await;
+            assert_eq!(streamed.end, Some(Ok(())), "{stream}");
+            assert_eq!(
+                streamed.lines,
+                [
+                    TICK.trim_end().to_owned() + "\n",
+                    "\n".into(),
+                    "data: [DONE]\n".into(),
+                    "\n".into()
+                ],
+                "{stream}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_chutes_id_as_the_model_is_served() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    let (address, raw) = raw_upstream(vec![answer], true).await;
+    let system = system(address).await;
+    let mut body = question(false);
+    body["model"] = system.chute().await.into();
+    system.ask(&deployed(), &body).await.blob().await;
+    let requests = raw.requests.lock().expect("no panic").join("");
+    let sent: Value = requests
+        .split_once("\r\n\r\n")
+        .and_then(|(_, sent)| serde_json::from_str(sent).ok())
+        .expect("JSON");
+    assert_eq!(sent, question(false));
+}
+
+#[tokio::test]
+async fn tokens_are_counted_at_the_model_server() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"count\":2}";
+    for path in ["/tokenize", "/detokenize"] {
+        let (address, raw) = raw_upstream(vec![answer], true).await;
+        let system = system(address).await;
+        let body = question(false).to_string();
+        let (blob, waiting) =
+            seal_request(&ours(), &system.key().await, path, body.as_bytes()).expect("sealed");
+        let headers = instance_headers(&system.chute().await, path, false);
+        let response = system.post(headers, full(blob)).await;
+        let reply = Answered { waiting, response }.blob().await;
+        assert_eq!(reply.body, b"{\"count\":2}");
+        let requests = raw.requests.lock().expect("no panic").join("");
+        assert!(requests.starts_with(&format!("POST {path} HTTP/1.1\r\n")));
     }
 }
 

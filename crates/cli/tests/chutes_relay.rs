@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -298,6 +300,37 @@ async fn a_model_is_as_confidential_and_able_as_the_least_of_its_instances() {
 }
 
 #[tokio::test]
+async fn a_chute_is_confidential_only_if_all_its_instances_are_whatever_they_call_it() {
+    let (_first, first_server) = Fake::start(Uuid::from_u128(1)).await;
+    let (second, second_server) = Fake::start(Uuid::from_u128(2)).await;
+    let mut weaker = described(Uuid::from_u128(2));
+    weaker["confidential_compute"] = false.into();
+    weaker["chutes"] = json!([{"chute_id": CHUTE, "model": "another/name"}]);
+    second.describe(Some(weaker));
+    let mut config = RelayConfig::new(vec![
+        url(first_server.address()),
+        url(second_server.address()),
+    ]);
+    config.profiles = vec![Profile::ChutesV1];
+    let relay = relay(config).await;
+    let base = url(relay.address());
+    until("both are seen", async || {
+        get(&base, "/v1/models").await.1["data"]
+            .as_array()
+            .map(Vec::len)
+            == Some(2)
+    })
+    .await;
+    let (_, models) = get(&base, "/v1/models").await;
+    let confidential = |index: usize| &models["data"][index]["confidential_compute"];
+    assert_eq!(
+        (confidential(0), confidential(1)),
+        (&false.into(), &false.into()),
+        "{models}"
+    );
+}
+
+#[tokio::test]
 async fn discovery_gives_keys_and_ten_nonces_for_each_of_at_most_five_instances() {
     let mut servers = Vec::new();
     for number in 0..7 {
@@ -344,6 +377,65 @@ async fn discovery_gives_keys_and_ten_nonces_for_each_of_at_most_five_instances(
         }
     }
     assert_eq!(seen.len(), 7);
+}
+
+#[tokio::test]
+async fn of_two_instances_with_one_id_the_first_that_is_up_is_used() {
+    let id = Uuid::from_u128(0x0b2c_1a5e_0000_4000_8000_0000_0000_0010);
+    let (second, second_server) = Fake::start(id).await;
+    let mut other_key = described(id);
+    other_key["e2e_pubkey"] = key(2).into();
+    second.describe(Some(other_key));
+    let address = second_server.address();
+    let rig = rig_with(move |config| config.instances.push(url(address))).await;
+    until("both are seen", async || {
+        second.looks.load(Ordering::Relaxed) > 1 && rig.fake.looks.load(Ordering::Relaxed) > 1
+    })
+    .await;
+    for _ in 0..4 {
+        let answer = discover(&rig.base).await;
+        let listed = answer["instances"].as_array().expect("a list");
+        assert_eq!(listed.len(), 1, "{answer}");
+        assert_eq!(listed[0]["e2e_pubkey"], key(1));
+        assert_eq!(rig.invoke(false, "blob").await.status(), 200);
+    }
+    assert_eq!((rig.fake.invocations(), second.invocations()), (4, 0));
+    // It takes over when the first one goes.
+    rig.fake.describe(None);
+    until("the second one is offered", async || {
+        let (_, answer) = get(&rig.base, &format!("/e2e/instances/{CHUTE}")).await;
+        answer["instances"][0]["e2e_pubkey"] == key(2)
+    })
+    .await;
+    assert_eq!(rig.invoke(false, "blob").await.status(), 200);
+    assert_eq!((rig.fake.invocations(), second.invocations()), (4, 1));
+}
+
+#[tokio::test]
+async fn the_operator_is_told_of_two_instances_with_one_id() {
+    let id = Uuid::from_u128(1);
+    let (_first, first_server) = Fake::start(id).await;
+    let (_second, second_server) = Fake::start(id).await;
+    let [first, second] = [&first_server, &second_server].map(|server| url(server.address()));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sealwire"))
+        .args(["relay", "--profile", "chutes-v1"])
+        .args(["--instance", &first.to_string()])
+        .args(["--instance", &second.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let told = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        log.read_line(&mut line).map(|_| line)
+    });
+    let line = timeout(common::IDLE, told).await;
+    child.kill().expect("running");
+    child.wait().expect("killed");
+    let line = line.expect("told").expect("no panic").expect("text");
+    let expected = format!("sealwire: {second} has the instance_id of {first}, {id}: ");
+    assert!(line.starts_with(&expected), "{line}");
 }
 
 #[tokio::test]
@@ -491,6 +583,50 @@ fn by_hand(rig: &Rig) -> (Arc<Mutex<Option<BodySender>>>, Arc<Notify>) {
 
 fn taken(slot: &Mutex<Option<BodySender>>) -> BodySender {
     slot.lock().expect("no panic").take().expect("invoked")
+}
+
+#[tokio::test]
+async fn a_request_goes_on_as_it_comes_and_unchanged() {
+    // An instance that tells of each piece of a request.
+    let (pieces, mut came) = tokio::sync::mpsc::unbounded_channel();
+    let id = Uuid::from_u128(1);
+    let instance = server(move |request: Request<Incoming>| {
+        let pieces = pieces.clone();
+        async move {
+            if request.uri().path() == DESCRIPTION_PATH {
+                return json_reply(&described(id));
+            }
+            let mut body = request.into_body();
+            while let Ok(Some(piece)) = next_data(&mut body, common::IDLE).await {
+                let _ = pieces.send(piece);
+            }
+            blob("sealed answer")
+        }
+    })
+    .await;
+    let address = instance.address();
+    let mut rig = rig_with(move |config| config.instances = vec![url(address)]).await;
+    rig.id = id;
+    let nonce = rig.nonce().await;
+    let (sender, body) = channel(1);
+    let headers = rig.headers(&nonce, false);
+    let base = rig.base.clone();
+    let answer =
+        tokio::spawn(
+            async move { common::send(Method::POST, &base, INVOKE_PATH, headers, body).await },
+        );
+    // Each piece arrives while the next is not even there.
+    for piece in ["one piece", "and another", "and the last"] {
+        sender.send(piece).await.expect("open");
+        let mut got = Vec::new();
+        while got.len() < piece.len() {
+            let more = timeout(common::IDLE, came.recv()).await.expect("forwarded");
+            got.extend_from_slice(&more.expect("open"));
+        }
+        assert_eq!(got, piece.as_bytes());
+    }
+    sender.finish().await.expect("open");
+    assert_eq!(answer.await.expect("no panic").status(), 200);
 }
 
 #[tokio::test]
@@ -905,6 +1041,24 @@ async fn what_an_instance_says_becomes_what_a_relay_says() {
     // Nothing of this is billed.
     let (_, usage) = get(&rig.base, "/usage").await;
     assert_eq!(usage, json!({"usage": []}));
+}
+
+#[tokio::test]
+async fn when_to_try_again_goes_to_the_client_where_it_makes_sense() {
+    let rig = rig().await;
+    for (said, expected) in [("7", Some("7")), ("soon", None)] {
+        rig.fake.on_invoke(move |_, _| {
+            let mut response = detail(StatusCode::SERVICE_UNAVAILABLE, "full");
+            let value = HeaderValue::from_static(said);
+            response.headers_mut().insert("retry-after", value);
+            response
+        });
+        let response = rig.invoke(false, "blob").await;
+        let passed = response.headers().get("retry-after").cloned();
+        let passed = passed.as_ref().map(|value| value.to_str().expect("ASCII"));
+        assert_eq!(passed, expected, "{said}");
+        refused(response, 429, CAPACITY).await;
+    }
 }
 
 #[tokio::test]

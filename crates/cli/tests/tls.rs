@@ -74,8 +74,10 @@ impl Drop for Running {
 /// The binary's proxy and its address.
 fn proxy(args: &[&str]) -> (Running, BaseUrl) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sealwire"))
-        .arg("proxy")
+        .args(["proxy", "--listen", "127.0.0.1:0"])
         .args(args)
+        .env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary");

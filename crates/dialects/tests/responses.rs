@@ -58,7 +58,7 @@ fn refused(request: &Value) -> (u16, String, Option<String>) {
     let error = translate(request, &settings())
         .err()
         .unwrap_or_else(|| panic!("served: {request}"));
-    (error.status, error.code, error.param)
+    (error.status, error.code, error.param.map(String::from))
 }
 
 /// The events of a streamed answer that ends as it should.

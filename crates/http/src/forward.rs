@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 
+use crate::chutes::{Chute, parse_id};
 use crate::json_body::JsonBody;
 use crate::message::{Fields, RequestHead};
 use crate::openai::ApiError;
@@ -43,7 +44,7 @@ pub fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call, ApiErr
         return Err(ApiError::invalid_request(
             404,
             "unknown_url",
-            "an instance forwards plain paths under /v1/ only",
+            "an instance forwards plain paths under /v1/, /tokenize and /detokenize only",
         ));
     }
     if method == Method::GET {
@@ -94,7 +95,7 @@ pub fn check(head: RequestHead, body: Bytes, label: &str) -> Result<Call, ApiErr
 #[non_exhaustive]
 pub enum Misfit {
     /// The path in clear.
-    #[error("an instance serves plain paths under /v1/ only")]
+    #[error("an instance serves plain paths under /v1/, /tokenize and /detokenize only")]
     Path,
     /// What was sealed.
     #[error("the request must be one JSON object whose names are unique")]
@@ -108,11 +109,17 @@ pub enum Misfit {
 }
 
 /// Checks an opened request of chutes-v1 (spec/compat-chutes.md section 3) against what came with it in clear, and asks for running counts where it may.
+/// The chute's id as the model, which clients that were given the id leave there, becomes the name that the model server knows.
 ///
 /// # Errors
 ///
 /// [`Misfit`].
-pub fn check_chutes(path: &str, stream: bool, body: Vec<u8>, model: &str) -> Result<Call, Misfit> {
+pub fn check_chutes(
+    path: &str,
+    stream: bool,
+    mut body: Vec<u8>,
+    chute: &Chute,
+) -> Result<Call, Misfit> {
     const COUNTS: &str = r#"{"include_usage":true,"continuous_usage_stats":true}"#;
     if path.contains('?') || !path_is_plain(path) {
         return Err(Misfit::Path);
@@ -121,10 +128,16 @@ pub fn check_chutes(path: &str, stream: bool, body: Vec<u8>, model: &str) -> Res
     if inner.wants_stream() != stream {
         return Err(Misfit::Stream);
     }
-    if inner.model().as_deref() != Some(model) {
-        return Err(Misfit::Model);
+    let model = inner.model().ok_or(Misfit::Model)?;
+    if model != chute.model {
+        if parse_id(&model) != Some(chute.chute_id) {
+            return Err(Misfit::Model);
+        }
+        let name = serde_json::Value::from(chute.model.as_str()).to_string();
+        body = inner.with("model", &name).ok_or(Misfit::Json)?;
     }
     let changed = if stream && streams_usage(path) {
+        let inner = JsonBody::parse(&body).map_err(|_| Misfit::Json)?;
         inner.with("stream_options", COUNTS)
     } else {
         None
@@ -146,10 +159,13 @@ fn streams_usage(path: &str) -> bool {
     matches!(path, "/v1/chat/completions" | "/v1/completions")
 }
 
+/// Paths of model servers outside of `/v1/`: they count tokens.
+const TOKEN_PATHS: [&str; 2] = ["/tokenize", "/detokenize"];
+
 /// Only characters that every server reads alike, no empty or dot segments; a query may hold more.
 fn path_is_plain(target: &str) -> bool {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    path.starts_with("/v1/")
+    (path.starts_with("/v1/") || TOKEN_PATHS.contains(&path))
         && path
             .split('/')
             .skip(1)
@@ -173,11 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_paths_below_v1_pass() {
+    fn only_plain_paths_below_v1_and_those_of_tokens_pass() {
         for good in [
             "/v1/models",
             "/v1/chat/completions?a=b%2f..",
             "/v1/a.b:c-d_e",
+            "/tokenize",
+            "/detokenize",
         ] {
             assert!(
                 check(head("GET", good), Bytes::new(), "m").is_ok(),
@@ -195,6 +213,11 @@ mod tests {
             "/v1/a\\b",
             "/v2/models",
             "/V1/models",
+            "/tokenize/",
+            "/tokenize/x",
+            "/tokenizer",
+            "/Tokenize",
+            "/x/tokenize",
         ] {
             let error = check(head("GET", bad), Bytes::new(), "m").err();
             assert_eq!(error.map(|error| error.status), Some(404), "{bad}");
@@ -237,10 +260,46 @@ mod tests {
         ));
     }
 
+    fn chute(model: &str) -> Chute {
+        Chute {
+            chute_id: parse_id(CHUTE).expect("an id"),
+            model: model.to_owned(),
+        }
+    }
+
+    const CHUTE: &str = "e51e818e-fa63-570d-9f68-49d7d1b4d12f";
+
+    #[test]
+    fn the_chutes_id_as_the_model_becomes_the_models_name() {
+        let check = |stream: bool, body: &str| {
+            let path = "/v1/chat/completions";
+            // A name that needs an escape in JSON.
+            check_chutes(path, stream, body.as_bytes().to_vec(), &chute("m\""))
+                .map(|call| String::from_utf8(call.body.to_vec()).expect("UTF-8"))
+        };
+        for id in [CHUTE.to_owned(), CHUTE.to_uppercase()] {
+            let body = format!(r#"{{"a":1.0, "model" : "{id}","z":[]}}"#);
+            assert_eq!(
+                check(false, &body).as_deref(),
+                Ok(r#"{"a":1.0, "model" : "m\"","z":[]}"#)
+            );
+        }
+        assert_eq!(
+            check(true, &format!(r#"{{"model":"{CHUTE}","stream":true}}"#)).as_deref(),
+            Ok(
+                r#"{"model":"m\"","stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#
+            )
+        );
+        for other in [CHUTE.replace('e', "f"), CHUTE.replace('-', "")] {
+            let body = format!(r#"{{"model":"{other}"}}"#);
+            assert_eq!(check(false, &body), Err(Misfit::Model), "{other}");
+        }
+    }
+
     #[test]
     fn a_request_of_chutes_fits_what_came_in_clear() {
         let check = |path: &str, stream: bool, body: &str| {
-            check_chutes(path, stream, body.as_bytes().to_vec(), "m")
+            check_chutes(path, stream, body.as_bytes().to_vec(), &chute("m"))
                 .map(|call| String::from_utf8(call.body.to_vec()).expect("UTF-8"))
         };
         let chat = "/v1/chat/completions";

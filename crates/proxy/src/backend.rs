@@ -5,7 +5,9 @@ use std::future::Future;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sealwire_http::inner::PaddingWish;
+use sealwire_http::net::BaseUrl;
 use sealwire_http::openai::ApiError;
+use sealwire_http::profile::Profile;
 use serde_json::Value;
 
 /// A request for a model server, whole, in an API that the model server speaks.
@@ -46,6 +48,23 @@ pub(crate) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Next, ApiError>> + Send;
 }
 
+/// What a profile speaks with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) profile: Profile,
+    /// The servers of the relay.
+    pub(crate) relay: Vec<BaseUrl>,
+}
+
+/// An instance that requests may be sealed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Usable {
+    /// It is trusted; the name of its key or of itself.
+    Trusted(String),
+    /// The user has waived evidence for the model.
+    Waived,
+}
+
 /// A profile.
 pub(crate) trait Backend: Send + Sync + 'static {
     /// Where its answers come from.
@@ -60,6 +79,16 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// The models that can be used: `{"object":"list","data":[{"id":..},..]}`.
     fn models(&self, key: Option<&str>) -> impl Future<Output = Result<Value, ApiError>> + Send;
 
+    /// Finds an instance of a model and verifies it, and asks it nothing.
+    fn verify(
+        &self,
+        model: &str,
+        key: Option<&str>,
+    ) -> impl Future<Output = Result<Usable, ApiError>> + Send;
+
     /// What was verified, for `GET /attestation`.
     fn document(&self) -> Value;
+
+    /// What it speaks with.
+    fn about(&self) -> About;
 }

@@ -15,6 +15,7 @@ pub mod attestation;
 mod backend;
 pub mod chutes;
 pub mod collateral;
+pub mod doctor;
 mod native;
 mod relay;
 
@@ -175,7 +176,7 @@ pub enum StartError {
     )]
     ForwardsAppKey,
     /// The address cannot be bound.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}; --listen names another address")]
     Listen(SocketAddr, std::io::Error),
 }
 
@@ -189,16 +190,33 @@ pub async fn start(
     provider: CryptoProvider,
     client: HttpClient,
 ) -> Result<Server, StartError> {
-    let front = Front::new(
-        provider.verification,
-        FrontSettings {
-            listen: config.listen,
-            allow_remote: config.allow_remote,
-            app_key: config.app_key.clone(),
-            relay_key: config.relay_key.clone(),
-            forward_key: config.forward_key,
-        },
-    )?;
+    let front = Front::new(provider.verification, front_settings(&config))?;
+    let limits = ApiLimits {
+        request_bytes: config.limits.request_bytes,
+        request_idle: config.limits.request_idle,
+        answer_bytes: config.limits.answer_bytes,
+    };
+    let (listen, apps) = (config.listen, config.apps.clone());
+    let backend = backend(config, provider, client)?;
+    api::serve(listen, Service::new(backend, front, apps, limits, provider)).await
+}
+
+fn front_settings(config: &ProxyConfig) -> FrontSettings {
+    FrontSettings {
+        listen: config.listen,
+        allow_remote: config.allow_remote,
+        app_key: config.app_key.clone(),
+        relay_key: config.relay_key.clone(),
+        forward_key: config.forward_key,
+    }
+}
+
+/// The native profile.
+fn backend(
+    config: ProxyConfig,
+    provider: CryptoProvider,
+    client: HttpClient,
+) -> Result<native::Native, StartError> {
     let identities = match &config.trust {
         Trust::Identities(_) => None,
         Trust::Evidence(trust) => {
@@ -212,14 +230,7 @@ pub async fn start(
             )))
         }
     };
-    let limits = ApiLimits {
-        request_bytes: config.limits.request_bytes,
-        request_idle: config.limits.request_idle,
-        answer_bytes: config.limits.answer_bytes,
-    };
-    let (listen, apps, random) = (config.listen, config.apps.clone(), provider.random);
-    let backend = native::Native::new(config, provider, client, identities);
-    api::serve(listen, Service::new(backend, front, apps, limits, random)).await
+    Ok(native::Native::new(config, provider, client, identities))
 }
 
 fn unix_now() -> u64 {

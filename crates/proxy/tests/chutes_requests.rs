@@ -196,6 +196,7 @@ async fn a_model_that_is_not_confidential_is_used_only_if_it_is_named() {
             config.allow_non_confidential = vec![name.to_owned()];
         })
         .await;
+        body["model"] = Value::from(name);
         let (status, _) = whole(post(&system.url, &body).await).await;
         assert_eq!(status, 200);
         // There is no evidence to ask for.
@@ -203,9 +204,24 @@ async fn a_model_that_is_not_confidential_is_used_only_if_it_is_named() {
         let (_, list) = get(&system.url, "/v1/models").await;
         assert_eq!(list["data"][0]["id"], MODEL);
         assert_eq!(list["data"][0].get("sealwire_waived"), None);
-        assert_eq!(list["data"][1]["id"], OPEN_MODEL);
-        assert_eq!(list["data"][1]["sealwire_waived"], true);
+        // Applications take names from it.
+        let waived = &list["data"][1];
+        assert_eq!(waived["id"] == OPEN_MODEL, name == OPEN_MODEL);
+        assert_eq!(waived["sealwire_waived"] == true, name == OPEN_MODEL);
     }
+}
+
+#[tokio::test]
+async fn a_waiver_of_one_name_is_none_of_another_that_the_relay_makes_the_same() {
+    let mut body = question(false);
+    body["model"] = Value::from(OPEN_MODEL);
+    let system = system_with(Plan::new(answering), TestGate::refusing(&[]), |config| {
+        config.allow_non_confidential = vec![OPEN_CHUTE.to_owned()];
+    })
+    .await;
+    let (status, answer) = whole(post(&system.url, &body).await).await;
+    assert_eq!((status, code(&answer)), (403, "not_confidential"));
+    assert!(system.relay.log().invocations.is_empty());
 }
 
 #[tokio::test]

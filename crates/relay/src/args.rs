@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use sealwire_http::chutes::{MAX_INSTANCES, NONCES_PER_INSTANCE};
 use sealwire_http::net::{
     BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
 };
@@ -33,35 +35,60 @@ pub struct RelayArgs {
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     cors_origins: Vec<Origin>,
     /// Most bytes of one sealed request
-    #[arg(long, value_name = "BYTES", default_value_t = RelayLimits::default().request_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = RelayLimits::default().request_bytes, value_parser = clap::value_parser!(u64).range(1..))]
     max_request_bytes: u64,
     /// Most streams at a time
-    #[arg(long, value_name = "N", default_value_t = RelayLimits::default().streams)]
+    #[arg(long, value_name = "N", default_value_t = RelayLimits::default().streams, value_parser = at_least_one())]
     max_streams: usize,
     /// Longest silence in either direction, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = RelayLimits::default().idle.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = RelayLimits::default().idle.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     idle_timeout: u64,
     /// Longest time for an instance's answer to begin (chutes-v1), seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().answer_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().answer_time.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     answer_timeout: u64,
     /// Most bytes of one line of a streamed answer (chutes-v1)
-    #[arg(long, value_name = "BYTES", default_value_t = ChutesLimits::default().line_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = ChutesLimits::default().line_bytes, value_parser = at_least_one())]
     max_line_bytes: usize,
     /// Most nonces that are out at a time (chutes-v1); one key holds at most a quarter of them
-    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().nonces)]
+    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().nonces, value_parser = nonces)]
     max_nonces: usize,
     /// Longest time for an instance's evidence (chutes-v1), seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().evidence_time.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = ChutesLimits::default().evidence_time.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     evidence_timeout: u64,
     /// Most questions for evidence at a time (chutes-v1)
-    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().evidence_asks)]
+    #[arg(long, value_name = "N", default_value_t = ChutesLimits::default().evidence_asks, value_parser = at_least_one())]
     max_evidence_asks: usize,
+}
+
+/// A bound that lets something through.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
+fn nonces(text: &str) -> Result<usize, String> {
+    // A quarter of all must hold what one answer of discovery brings.
+    const ANSWER: usize = MAX_INSTANCES * NONCES_PER_INSTANCE;
+    text.parse()
+        .ok()
+        .filter(|nonces| *nonces >= 4 * ANSWER)
+        .ok_or_else(|| {
+            format!(
+                "at least {}: one key holds at most a quarter, and discovery brings up to {ANSWER} at once",
+                4 * ANSWER
+            )
+        })
 }
 
 /// Why a relay does not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {
+    /// An argument of a profile that the relay does not speak.
+    #[error("{0} does nothing without --profile {1}")]
+    NeedsProfile(&'static str, Profile),
+    /// The same instance again.
+    #[error("--instance {0} is named twice; name each instance once")]
+    Twice(BaseUrl),
     /// A key.
     #[error(transparent)]
     Key(#[from] SecretError),
@@ -76,6 +103,7 @@ pub enum RelayError {
 ///
 /// [`RelayError`].
 pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
+    args.check()?;
     let config = RelayConfig {
         listen: args.listen,
         instances: args.instances,
@@ -107,4 +135,45 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
     stop.await;
     relay.shut_down(Duration::from_secs(10)).await;
     Ok(())
+}
+
+impl RelayArgs {
+    /// Arguments that would do nothing are a mistake.
+    fn check(&self) -> Result<(), RelayError> {
+        let mut before = Vec::new();
+        for url in &self.instances {
+            if before.contains(&url) {
+                return Err(RelayError::Twice(url.clone()));
+            }
+            before.push(url);
+        }
+        let defaults = ChutesLimits::default();
+        let chutes = [
+            ("--alias", !self.aliases.is_empty()),
+            (
+                "--answer-timeout",
+                self.answer_timeout != defaults.answer_time.as_secs(),
+            ),
+            (
+                "--max-line-bytes",
+                self.max_line_bytes != defaults.line_bytes,
+            ),
+            ("--max-nonces", self.max_nonces != defaults.nonces),
+            (
+                "--evidence-timeout",
+                self.evidence_timeout != defaults.evidence_time.as_secs(),
+            ),
+            (
+                "--max-evidence-asks",
+                self.max_evidence_asks != defaults.evidence_asks,
+            ),
+        ];
+        if self.profiles.contains(&Profile::ChutesV1) {
+            return Ok(());
+        }
+        match chutes.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(RelayError::NeedsProfile(name, Profile::ChutesV1)),
+            None => Ok(()),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The instances behind a relay: whether they are up, what they serve, and which bundle is whose.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use http::{Request, StatusCode};
 use sealwire::rustcrypto::verification;
 use sealwire::{Bundle, RelayCode};
 use sealwire_http::carriage::{BUNDLES_PATH, INSTANCE_PATH, from_base64url};
-use sealwire_http::chutes::{DESCRIPTION_PATH, InstanceDescription, is_public_key};
+use sealwire_http::chutes::{DESCRIPTION_PATH, InstanceDescription, Uuid, is_public_key};
 use sealwire_http::discovery::{
     BundleQuery, InstanceInfo, MAX_BUNDLES, MAX_DISCOVERY_BYTES, bundles_from_json,
 };
-use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all};
+use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all, warn};
 use sealwire_http::problem::Problem;
 use sealwire_http::profile::Profile;
 use tokio::sync::Notify;
@@ -63,6 +63,8 @@ struct View {
     bundles: Vec<Bundle>,
     /// What it says of itself in chutes-v1, if it speaks that.
     chutes: Option<Arc<InstanceDescription>>,
+    /// The id that it was said to share with an instance before it.
+    shared: Option<Uuid>,
 }
 
 /// An instance of chutes-v1.
@@ -136,6 +138,17 @@ impl Registry {
                 })
             })
             .collect()
+    }
+
+    /// The same, one for each `instance_id`: of several that give one, the first that is up, in the order of the configuration.
+    pub(crate) fn distinct(&self) -> Vec<Described> {
+        let mut instances = self.described();
+        // Stable: within the two halves the order stays.
+        instances.sort_by_key(|instance| !instance.up);
+        let mut seen = HashSet::new();
+        instances.retain(|instance| seen.insert(instance.description.instance_id));
+        instances.sort_by_key(|instance| instance.index);
+        instances
     }
 
     /// Lets a list begin with another entry each time.
@@ -325,13 +338,37 @@ impl Registry {
             return Err(Unreachable);
         }
         let (labels, bundles) = native.unwrap_or_default();
-        let mut view = lock(&instance.view);
-        view.up = true;
-        view.seen = true;
-        view.labels = labels;
-        view.bundles = bundles;
-        view.chutes = chutes.map(Arc::new);
+        let id = chutes.as_ref().map(|chutes| chutes.instance_id);
+        {
+            let mut view = lock(&instance.view);
+            view.up = true;
+            view.seen = true;
+            view.labels = labels;
+            view.bundles = bundles;
+            view.chutes = chutes.map(Arc::new);
+        }
+        if let Some(id) = id {
+            self.warn_of_shared(id);
+        }
         Ok(())
+    }
+
+    /// Says of each instance that shares an id with one before it, once for each id.
+    fn warn_of_shared(&self, id: Uuid) {
+        let mut sharing = self.described();
+        sharing.retain(|instance| instance.description.instance_id == id);
+        let mut sharing = sharing
+            .iter()
+            .filter_map(|described| self.instances.get(described.index));
+        let Some(first) = sharing.next() else { return };
+        for instance in sharing {
+            if lock(&instance.view).shared.replace(id) != Some(id) {
+                warn(&format!(
+                    "{} has the instance_id of {}, {id}: it gets nothing while that one is up; give each instance an id of its own, and name each once",
+                    instance.url, first.url
+                ));
+            }
+        }
     }
 
     /// Who an instance is, what it serves, its current bundles.

@@ -1,5 +1,6 @@
 //! The proxies that the environment names, and which of them an address goes through.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
 
@@ -19,7 +20,8 @@ pub struct Proxies {
     pub https: String,
     /// For both, where there is none of their own: `ALL_PROXY`.
     pub all: String,
-    /// Which hosts are asked directly: names (and all below them), addresses, CIDR networks, `*`, separated by commas: `NO_PROXY`.
+    /// Which hosts are asked directly: names (and all below them), addresses, CIDR networks, `*`, separated by commas: `NO_PROXY`. One with a port,
+    /// `host:8443` or `[fd00::1]:8443`, is meant for that port alone.
     pub none_for: String,
 }
 
@@ -65,22 +67,65 @@ impl Proxies {
                 return Err(SettingsError::Proxy(name));
             }
         }
+        let mut exempt: BTreeMap<Option<u16>, Vec<&str>> = BTreeMap::new();
+        for entry in self.none_for.split(',') {
+            let (host, port) = split_port(entry.trim());
+            exempt.entry(port).or_default().push(host);
+        }
+        let without_port = exempt.remove(&None).unwrap_or_default().join(",");
         let matcher = Matcher::builder()
             .http(self.http.as_str())
             .https(self.https.as_str())
             .all(self.all.as_str())
-            .no(self.none_for.as_str())
+            .no(without_port)
             .build();
+        let ports = exempt.into_iter().filter_map(|(port, hosts)| {
+            // Only whether it passes over a host is asked; the proxy is any.
+            let matcher = Matcher::builder()
+                .all("http://host.invalid")
+                .no(hosts.join(","));
+            Some((port?, matcher.build()))
+        });
         Ok(Rules {
             matcher,
+            exempt_at: ports.collect(),
             tunnel_http,
         })
     }
 }
 
+/// An entry of `NO_PROXY` without its port, and the port if it has one. Bare addresses of IPv6 have colons of their own.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let Some((host, port)) = entry.rsplit_once(':') else {
+        return (entry, None);
+    };
+    let (host, is_whole) = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(address) => (address, true),
+        None => (host, !host.contains(':')),
+    };
+    match port.parse() {
+        Ok(port) if is_whole && !host.is_empty() => (host, Some(port)),
+        _ => (entry, None),
+    }
+}
+
+/// The port of an address, also where it goes without saying.
+fn port_of(target: &Uri) -> Option<u16> {
+    target.port_u16().or(match target.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    })
+}
+
 /// Decides the way to an address.
 pub(crate) struct Rules {
     matcher: Matcher,
+    /// What passes over the hosts that are exempt at a port.
+    exempt_at: BTreeMap<u16, Matcher>,
     tunnel_http: bool,
 }
 
@@ -96,6 +141,10 @@ pub(crate) enum Way {
 impl Rules {
     pub(crate) fn way(&self, target: &Uri) -> Way {
         if target.host().is_none_or(is_loopback_host) {
+            return Way::Direct;
+        }
+        let at_port = port_of(target).and_then(|port| self.exempt_at.get(&port));
+        if at_port.is_some_and(|exempt| exempt.intercept(target).is_none()) {
             return Way::Direct;
         }
         match self.matcher.intercept(target) {
@@ -149,6 +198,37 @@ mod tests {
             ("other.example, api.example", "https://api.example", true),
             ("*", "https://api.example", true),
             ("*", "http://api.example", true),
+        ] {
+            assert_eq!(
+                is_direct(none_for, target),
+                direct,
+                "{none_for:?} {target:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exempt_port_is_part_of_the_match() {
+        for (none_for, target, direct) in [
+            ("api.example:8443", "https://api.example:8443/x", true),
+            ("api.example:8443", "https://api.example", false),
+            ("api.example:8443", "https://api.example:84", false),
+            ("api.example:8443", "https://eu.api.example:8443", true),
+            (".api.example:8443", "https://eu.api.example:8443", true),
+            ("api.example:8443", "https://notapi.example:8443", false),
+            ("api.example:443", "https://api.example", true),
+            ("api.example:80", "http://api.example", true),
+            ("api.example:80", "https://api.example", false),
+            ("a.example:1,b.example:1", "https://b.example:1", true),
+            ("a.example:1,b.example", "https://b.example:2", true),
+            ("10.1.0.0/16:8443", "https://10.1.2.3:8443", true),
+            ("10.1.0.0/16:8443", "https://10.1.2.3", false),
+            ("[fd00::1]:8443", "https://[fd00::1]:8443", true),
+            ("[fd00::1]:8443", "https://[fd00::1]", false),
+            ("fd00::1", "https://[fd00::1]:8443", true),
+            ("*:8443", "https://api.example:8443", true),
+            ("*:8443", "https://api.example", false),
+            ("api.example:port", "https://api.example", false),
         ] {
             assert_eq!(
                 is_direct(none_for, target),

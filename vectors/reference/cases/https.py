@@ -204,6 +204,8 @@ def inner_requests():
     case("json-spaces", "white space around the object", message(content=b' \t\r\n{"model" : "demo/model-1"}\n'), spec="H7.3")
     case("label-utf8", "a label beyond ASCII, once in escapes", message(content='{"model":"\\u6a21型"}'.encode()), label="模型", spec="H7.3")
     case("path-dots", "dots, colons and dashes within segments", message(path=b"/v1/a..b/...:-_/z"), spec="H7.3")
+    for name in ("tokenize", "detokenize"):
+        case(f"path-{name}", f"path /{name}", message(path=b"/" + name.encode()), spec="H7.3")
 
     cut = "truncation"
     bad("empty", cut, "an empty half", b"")
@@ -289,7 +291,8 @@ def inner_requests():
     for name, path in (("v1", b"/v1"), ("v1-slash", b"/v1/"), ("v1x", b"/v1x/chat"), ("dot-segment", b"/v1/./models"),
                        ("dot-dot", b"/v1/../admin"), ("empty-segment", b"/v1//models"),
                        ("trailing-slash", b"/v1/models/"), ("escape", b"/v1/%2e%2e/admin"), ("escape-letter", b"/v1/%63hat"), ("escape-slash", b"/v1/a%2fb"),
-                       ("fragment", b"/v1/models#x"), ("upper-v1", b"/V1/models"), ("before-query", b"/v1?/models")):
+                       ("fragment", b"/v1/models#x"), ("upper-v1", b"/V1/models"), ("before-query", b"/v1?/models"),
+                       ("below-tokenize", b"/tokenize/x"), ("tokenizer", b"/tokenizer"), ("slash-tokenize", b"//tokenize")):
         bad(f"path-{name}", route, f"path {path.decode()}", message(path=path), 404, spec="H7.3")
     bad("query-fragment", route, "a number sign in the query", message(method=b"GET", path=b"/v1/models?x=1#y", content=b""), 404, spec="H7.3")
     bad("get-content", route, "GET with content", message(method=b"GET", path=b"/v1/models"), spec="H7.3")

@@ -1,14 +1,12 @@
 //! What the subcommands read: evidence and what belongs to it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sealwire_attest::evidence::ChutesEvidence;
 use sealwire_attest::{Collateral, Evidence, GpuTokens, Jwks, TeeKind};
 use sealwire_http::carriage::from_base64url;
 use serde_json::Value;
 
-use super::{SourceArgs, VerifyArgs, capture};
+use super::{SourceArgs, VerifyArgs, capture, list, unused};
 use crate::file;
 
 /// Largest file that is read.
@@ -62,6 +60,8 @@ pub(super) struct Case {
 
 pub(super) struct Input {
     pub(super) cases: Vec<Case>,
+    /// Instances that were to give evidence and gave none: what discovery lists, what the relay says has failed.
+    pub(super) missing: Vec<String>,
     pub(super) collateral: Vec<Collateral>,
     pub(super) jwks: Option<Jwks>,
     pub(super) now: Option<u64>,
@@ -77,7 +77,7 @@ pub(super) fn text(path: &Path) -> Result<String, InputError> {
         .map_err(|_| InputError::Content(path.to_owned(), "not UTF-8".to_owned()))
 }
 
-fn wrong(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> InputError {
+pub(super) fn wrong(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> InputError {
     move |error| InputError::Content(path.to_owned(), error.to_string())
 }
 
@@ -103,49 +103,6 @@ pub(super) fn nonce(hex: &str) -> Option<[u8; 32]> {
     Some(nonce)
 }
 
-/// The keys of a discovery's answer, by instance.
-pub(super) fn keys(path: &Path, json: &[u8]) -> Result<BTreeMap<String, String>, InputError> {
-    let shape = || {
-        InputError::Content(
-            path.to_owned(),
-            "not an answer of /e2e/instances".to_owned(),
-        )
-    };
-    let value: Value = serde_json::from_slice(json).map_err(|_| shape())?;
-    let instances = value
-        .get("instances")
-        .and_then(Value::as_array)
-        .ok_or_else(shape)?;
-    Ok(instances
-        .iter()
-        .filter_map(|instance| {
-            let member = |name| {
-                instance
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
-            Some((member("instance_id")?, member("e2e_pubkey")?))
-        })
-        .collect())
-}
-
-/// The instances of a chutes-v1 relay's list; one that cannot be read is an error, because a verdict over the others would hide it.
-pub(super) fn chutes(path: &Path, json: &[u8]) -> Result<Vec<(String, Evidence)>, InputError> {
-    ChutesEvidence::from_json(json)
-        .map_err(|error| wrong(path)(&error))?
-        .instances
-        .into_iter()
-        .map(|(id, evidence)| match evidence {
-            Ok(evidence) => Ok((id, evidence)),
-            Err(error) => Err(InputError::Content(
-                path.to_owned(),
-                format!("instance {id}: {error}"),
-            )),
-        })
-        .collect()
-}
-
 /// Reads what the arguments name. Without `verify` nothing needs to be bound, because nothing is judged.
 pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<Input, InputError> {
     let mut input = match (&source.capture, &source.evidence) {
@@ -158,7 +115,7 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         }
     };
     for wanted in &source.instances {
-        if !input.cases.iter().any(|case| case.id == *wanted) {
+        if !input.cases.iter().any(|case| case.id == *wanted) && !input.missing.contains(wanted) {
             return Err(InputError::NoInstance(wanted.clone()));
         }
     }
@@ -166,8 +123,9 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         input
             .cases
             .retain(|case| source.instances.contains(&case.id));
+        input.missing.retain(|id| source.instances.contains(id));
     }
-    if input.cases.is_empty() {
+    if input.cases.is_empty() && (verify.is_none() || input.missing.is_empty()) {
         return Err(InputError::Argument("there is no evidence in it"));
     }
     let Some(args) = verify else { return Ok(input) };
@@ -188,20 +146,22 @@ pub(super) fn read(source: &SourceArgs, verify: Option<&VerifyArgs>) -> Result<I
         };
         case.evidence.gpu_tokens = Some(tokens);
     }
+    unused::check(args, &input.cases)?;
     Ok(input)
 }
 
 fn read_evidence(path: &Path, verify: Option<&VerifyArgs>) -> Result<Input, InputError> {
     let json = bytes(path)?;
     let value: Value = serde_json::from_slice(&json).map_err(|error| wrong(path)(&error))?;
-    let cases = if value.get("format").is_some() {
+    let (cases, missing) = if value.get("format").is_some() {
         let evidence = Evidence::from_json(&json).map_err(|error| wrong(path)(&error))?;
-        vec![native(evidence, verify)?]
+        (vec![native(evidence, verify)?], Vec::new())
     } else {
-        chutes_cases(path, &json, verify)?
+        list::cases(path, &json, verify)?
     };
     Ok(Input {
         cases,
+        missing,
         collateral: Vec::new(),
         jwks: None,
         now: None,
@@ -241,49 +201,9 @@ fn native(evidence: Evidence, verify: Option<&VerifyArgs>) -> Result<Case, Input
     })
 }
 
-fn given_nonce(verify: Option<&VerifyArgs>) -> Result<Option<[u8; 32]>, InputError> {
+pub(super) fn given_nonce(verify: Option<&VerifyArgs>) -> Result<Option<[u8; 32]>, InputError> {
     verify
         .and_then(|args| args.nonce.as_deref())
         .map(|hex| nonce(hex).ok_or(InputError::Argument("--nonce takes 64 hex digits")))
         .transpose()
-}
-
-fn chutes_cases(
-    path: &Path,
-    json: &[u8],
-    verify: Option<&VerifyArgs>,
-) -> Result<Vec<Case>, InputError> {
-    let keys = match verify.and_then(|args| args.discovery.as_ref()) {
-        Some(path) => Some(keys(path, &bytes(path)?)?),
-        None => None,
-    };
-    let one_key = verify.and_then(|args| args.e2e_pubkey.clone());
-    if verify.is_some() && keys.is_none() && one_key.is_none() {
-        return Err(InputError::Argument(
-            "chutes-v1 evidence needs --discovery FILE or --e2e-pubkey KEY",
-        ));
-    }
-    let nonce = match (given_nonce(verify)?, verify) {
-        (Some(nonce), _) => nonce,
-        (None, None) => [0; 32],
-        (None, Some(_)) => {
-            return Err(InputError::Argument(
-                "chutes-v1 evidence needs --nonce: the one that was sent for it",
-            ));
-        }
-    };
-    Ok(chutes(path, json)?
-        .into_iter()
-        .map(|(id, evidence)| {
-            let key = match &keys {
-                Some(keys) => keys.get(&id).cloned(),
-                None => one_key.clone(),
-            };
-            Case {
-                id,
-                evidence,
-                bound: Bound::Chutes { nonce, key },
-            }
-        })
-        .collect())
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sealwire_attest::{Check, Inspection, Measurements, Outcome, Report, TeeKind, unix_to_rfc3339};
 use serde_json::{Value, json};
 
-use super::input::Case;
+use super::cells::{cell, differing_cells};
 
 /// Longest cell of a table.
 const CELL: usize = 64;
@@ -17,35 +17,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Text from evidence may hold anything; what could steer a terminal is shown as `?`. A long word keeps its ends.
-fn cell(text: &str) -> String {
-    let clean: String = text
-        .split(' ')
-        .map(|word| {
-            let length = word.chars().count();
-            if length <= 40 {
-                return word.to_owned();
-            }
-            let head: String = word.chars().take(16).collect();
-            let tail: String = word.chars().skip(length - 8).collect();
-            format!("{head}..{tail}")
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    clean
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                '?'
-            } else {
-                character
-            }
-        })
-        .collect()
-}
-
 /// Rows of a report. The same check on several GPUs is one row while it passes.
-fn rows(checks: &[Check]) -> Vec<[String; 4]> {
+pub(super) fn rows(checks: &[Check]) -> Vec<[String; 4]> {
     let mut rows: Vec<[String; 4]> = Vec::new();
     let mut folded: Vec<&str> = Vec::new();
     for check in checks {
@@ -86,12 +59,12 @@ fn rows(checks: &[Check]) -> Vec<[String; 4]> {
             }
             continue;
         }
-        rows.push([
-            cell(&check.name),
-            check.outcome.word().to_owned(),
-            cell(&check.expected),
-            cell(&check.got),
-        ]);
+        let (expected, got) = match check.outcome {
+            Outcome::Failed(_) => differing_cells(&check.expected, &check.got),
+            _ => (cell(&check.expected), cell(&check.got)),
+        };
+        let name = cell(&check.name);
+        rows.push([name, check.outcome.word().to_owned(), expected, got]);
     }
     rows
 }
@@ -113,9 +86,9 @@ fn table(rows: &[[String; 4]]) -> String {
         })
 }
 
-pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
+pub(super) fn text(reports: &[(&str, Report)], now: u64) -> String {
     let mut text = format!("checked for {}\n", unix_to_rfc3339(now));
-    for (case, report) in reports {
+    for (id, report) in reports {
         let verdict = report.verdict();
         let word = match &verdict {
             Ok(_) => "PASS".to_owned(),
@@ -128,7 +101,7 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
                 format!("REFUSED: {}", codes.join(", "))
             }
         };
-        let _ = writeln!(text, "\n{} ({}): {word}", cell(&case.id), report.tee.name());
+        let _ = writeln!(text, "\n{} ({}): {word}", cell(id), report.tee.name());
         let mut lines = vec![["check", "outcome", "expected", "got"].map(str::to_owned)];
         lines.extend(rows(&report.checks));
         text.push_str(&table(&lines));
@@ -148,10 +121,10 @@ pub(super) fn text(reports: &[(&Case, Report)], now: u64) -> String {
     text
 }
 
-pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
+pub(super) fn json(reports: &[(&str, Report)], now: u64) -> Value {
     let instances: Vec<Value> = reports
         .iter()
-        .map(|(case, report)| {
+        .map(|(id, report)| {
             let verdict = report.verdict();
             let reasons: Vec<&str> = verdict
                 .as_ref()
@@ -171,7 +144,7 @@ pub(super) fn json(reports: &[(&Case, Report)], now: u64) -> Value {
                 })
                 .collect();
             json!({
-                "instance": case.id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
+                "instance": id, "tee": report.tee.name(), "passed": verdict.is_ok(), "reasons": reasons,
                 "valid_until": verdict.as_ref().ok().map(sealwire_attest::Verified::valid_until),
                 "measurements": report.measurements.as_ref().map(measurements), "checks": checks,
             })

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_prompt_that_is_too_long_is_known_by_its_lengths() {
         let mut error = ApiError::server_error(400, "", "too long");
-        error.context = Some(Context { asked: 2, most: 1 });
+        error.context = Some(Box::new(Context { asked: 2, most: 1 }));
         assert_eq!(Failure::of(&error).code, "context_length_exceeded");
     }
 

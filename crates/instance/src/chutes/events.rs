@@ -2,7 +2,6 @@
 
 use sealwire::Padding;
 use sealwire::compat::chutes::{StreamSealer, Usage, usage_event};
-use sealwire_http::sse;
 use sealwire_http::usage::TokenUsage;
 
 const DONE: &[u8] = b"data: [DONE]\n";
@@ -12,6 +11,8 @@ pub(super) struct Events {
     sealer: StreamSealer,
     padding: Padding,
     counted: Option<TokenUsage>,
+    /// The inner `[DONE]` has come.
+    done: bool,
 }
 
 impl Events {
@@ -20,15 +21,18 @@ impl Events {
             sealer,
             padding,
             counted: None,
+            done: false,
         }
     }
 
-    /// Seals an event of the inner stream, its blank line included. The inner `[DONE]` is held back: it comes with the proper end.
+    /// Seals an event of the inner stream, its blank line included. The inner `[DONE]` is held back: it comes with the proper end. What the model
+    /// server sends behind it has no place in the stream.
     pub(super) fn event(&mut self, event: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        if sse::data(event).is_some_and(|data| data.trim() == "[DONE]") {
-            return Some(());
-        }
         for line in lines(event) {
+            self.done |= is_done(line);
+            if self.done {
+                break;
+            }
             self.line(line, out)?;
         }
         Some(())
@@ -83,6 +87,12 @@ impl Events {
     }
 }
 
+/// Whether a client reads a line as the end of the stream.
+fn is_done(line: &[u8]) -> bool {
+    line.strip_prefix(b"data:")
+        .is_some_and(|value| value.trim_ascii() == b"[DONE]")
+}
+
 /// The lines of an event without their ends, be those LF, CR LF or CR.
 fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = event;
@@ -103,7 +113,21 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
+    use super::*;
+
+    #[test]
+    fn the_end_is_known_as_clients_know_it() {
+        for (line, end) in [
+            ("data: [DONE]", true),
+            ("data:[DONE]", true),
+            ("data:  [DONE] \t", true),
+            ("data: [DONE].", false),
+            (" data: [DONE]", false),
+            ("data", false),
+        ] {
+            assert_eq!(is_done(line.as_bytes()), end, "{line:?}");
+        }
+    }
 
     #[test]
     fn lines_end_in_three_ways() {

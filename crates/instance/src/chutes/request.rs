@@ -106,8 +106,8 @@ impl Chutes {
             text.parse::<bool>().ok()
         })?;
         let path = field(headers, PATH_HEADER, "a path", |text| Some(text.to_owned()))?;
-        let model = self.chutes.iter().find(|have| have.chute_id == chute);
-        let model = &model.ok_or(Refusal::NoChute)?.model;
+        let chute = self.chutes.iter().find(|have| have.chute_id == chute);
+        let chute = chute.ok_or(Refusal::NoChute)?;
         let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
             .map_err(|_| Refusal::Capacity)?;
@@ -118,7 +118,7 @@ impl Chutes {
             responder,
         } = self.open(blob, path.clone()).await?;
         Ok(Accepted {
-            call: check_chutes(&path, stream, body, model)?,
+            call: check_chutes(&path, stream, body, chute)?,
             stream,
             extended,
             responder,

@@ -57,8 +57,8 @@ impl Front {
         })
     }
 
-    /// Lets a request in, or says why not.
-    pub(crate) fn admit(&self, request: &Request<Incoming>) -> Result<(), ApiError> {
+    /// Lets a request of this machine in, or says why not. It may be without a key.
+    pub(crate) fn admit_host(&self, request: &Request<Incoming>) -> Result<(), ApiError> {
         if !self.allow_remote && !host_is_local(request) {
             return Err(ApiError::invalid_request(
                 403,
@@ -67,6 +67,11 @@ impl Front {
             )
             .with_retry(false));
         }
+        Ok(())
+    }
+
+    /// Lets a request with the key in, or says why not.
+    pub(crate) fn admit_key(&self, request: &Request<Incoming>) -> Result<(), ApiError> {
         self.access
             .check_key(app_key(request.headers()))
             .map_err(|denied| {
@@ -74,6 +79,11 @@ impl Front {
                     .with_retry(false)
             })?;
         Ok(())
+    }
+
+    /// The key for the relay that is this proxy's own.
+    pub(crate) fn own_relay_key(&self) -> Option<&str> {
+        self.relay_key.as_deref()
     }
 
     /// The key for the relay: its own, or the application's if that may be handed on.

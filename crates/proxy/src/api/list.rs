@@ -1,6 +1,6 @@
 //! Model lists, in one object that OpenAI's and Anthropic's clients both read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use crate::backend::Backend;
 
 /// How long a list serves for names and lengths.
 const KEPT: Duration = Duration::from_secs(300);
+/// Models that the status page shows.
+const MAX_SHOWN: usize = 500;
 /// Keys that lists are kept for.
 const MAX_KEYS: usize = 64;
 /// Members of the relay's entries that say how long a prompt may be.
@@ -24,7 +26,7 @@ const LENGTHS: [&str; 4] = [
 
 /// Models by name, as the relay lists them.
 #[derive(Debug, Default)]
-pub(super) struct Catalog(HashMap<String, Option<u64>>);
+pub(super) struct Catalog(BTreeMap<String, Option<u64>>);
 
 impl Catalog {
     fn new(list: &Value) -> Self {
@@ -38,6 +40,14 @@ impl Catalog {
     /// Most tokens of a model's prompt and answer.
     pub(super) fn length(&self, model: &str) -> Option<u64> {
         self.0.get(model).copied().flatten()
+    }
+
+    /// The models, for the status page.
+    fn to_json(&self) -> Value {
+        let models = self.0.iter().take(MAX_SHOWN);
+        models
+            .map(|(id, length)| json!({"id": id, "max_model_len": length}))
+            .collect()
     }
 }
 
@@ -75,6 +85,13 @@ impl Catalogs {
             (Instant::now(), Arc::clone(&catalog)),
         );
         catalog
+    }
+
+    /// The models of the list that came last, whoever asked; null before the first.
+    pub(super) fn last(&self) -> Value {
+        let kept = self.lock();
+        let last = kept.values().max_by_key(|(at, _)| *at);
+        last.map_or(Value::Null, |(_, catalog)| catalog.to_json())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Option<String>, (Instant, Arc<Catalog>)>> {

@@ -8,6 +8,7 @@ mod coding;
 mod converse;
 mod front;
 mod list;
+mod page;
 mod prepare;
 mod pump;
 mod read;

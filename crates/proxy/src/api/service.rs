@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
+use sealwire::CryptoProvider;
 use sealwire::crypto::SecureRandom;
 use sealwire_dialects::{Dialect, messages};
 use sealwire_http::carriage::HEALTH_PATH;
@@ -15,16 +16,18 @@ use tokio::time::Instant;
 
 use super::converse::REFUSAL;
 use super::list::{self, Catalogs};
+use super::page::Page;
 use super::prepare::{self, Api};
 use super::read::read;
 use super::recent::Recent;
 use super::{ApiLimits, Front, MODELS};
 use crate::apps::Applications;
 use crate::backend::{Backend, Question};
+use crate::unix_now;
 
 /// What was verified, for people and programs.
 const ATTESTATION: &str = "/attestation";
-/// Models, instances and the last requests, for people.
+/// Models and the last requests, for the page at `/`.
 const STATUS: &str = "/status";
 const READY: &str = "/readyz";
 const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
@@ -51,6 +54,8 @@ pub(super) struct Inner<B> {
     pub(super) recent: Arc<Recent>,
     pub(super) refusals: Refusals,
     pub(super) warned: Warned,
+    page: Page,
+    started: (u64, Instant),
 }
 
 impl<B: Backend> Service<B> {
@@ -59,18 +64,20 @@ impl<B: Backend> Service<B> {
         front: Front,
         apps: Applications,
         limits: ApiLimits,
-        random: &'static dyn SecureRandom,
+        provider: CryptoProvider,
     ) -> Self {
         Self(Arc::new(Inner {
             backend,
             front,
             apps,
             limits,
-            random,
+            random: provider.random,
             catalogs: Catalogs::default(),
             recent: Arc::default(),
             refusals: Refusals::default(),
             warned: Warned::default(),
+            page: Page::new(provider.verification),
+            started: (unix_now(), Instant::now()),
         }))
     }
 }
@@ -98,11 +105,20 @@ impl<B: Backend> Inner<B> {
             discard(request.into_body());
             return Ok(text(StatusCode::OK, "ok\n"));
         }
-        if let Err(error) = self.front.admit(&request) {
+        if let Err(error) = self.front.admit_host(&request) {
             discard(request.into_body());
             return Err(error);
         }
         let asks = |method: Method| *request.method() == method;
+        // The page itself says nothing, and browsers and Claude Code's probe ask for it without a key; what it shows it asks for with one.
+        if path == "/" && (asks(Method::GET) || asks(Method::HEAD)) {
+            discard(request.into_body());
+            return Ok(self.page.response());
+        }
+        if let Err(error) = self.front.admit_key(&request) {
+            discard(request.into_body());
+            return Err(error);
+        }
         if let Some(api) = Api::ALL.into_iter().find(|api| api.path() == path) {
             if asks(Method::POST) {
                 return self.converse(api, request).await;
@@ -128,7 +144,7 @@ impl<B: Backend> Inner<B> {
                 Some(reply(&list::merged(&list)))
             }
             ATTESTATION if reads => Some(reply(&self.backend.document())),
-            STATUS if reads => Some(reply(&self.recent.to_json())),
+            STATUS if reads => Some(reply(&self.status())),
             READY if reads => {
                 let list = self.models(key.as_deref()).await?;
                 let models = list
@@ -144,7 +160,6 @@ impl<B: Backend> Inner<B> {
                 }
                 Some(text(StatusCode::OK, "ready\n"))
             }
-            "/" if reads => Some(text(StatusCode::OK, "sealwire proxy\n")),
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) if reads => {
                     let list = self.models(key.as_deref()).await?;
@@ -160,6 +175,29 @@ impl<B: Backend> Inner<B> {
             }
             None => Err(unknown(request)),
         }
+    }
+
+    /// What the status page shows, beside what was verified: names, sizes and times.
+    fn status(&self) -> serde_json::Value {
+        let about = self.backend.about();
+        let relay: Vec<String> = about.relay.iter().map(ToString::to_string).collect();
+        let mut status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "profile": about.profile.as_str(),
+            "relay": relay,
+            "now": unix_now(),
+            "started_at": self.started.0,
+            "uptime": self.started.1.elapsed().as_secs(),
+            "models": self.catalogs.last(),
+            "aliases": self.apps.aliases,
+            "default_model": self.apps.default_model,
+        });
+        if let (Some(status), serde_json::Value::Object(requests)) =
+            (status.as_object_mut(), self.recent.to_json())
+        {
+            status.extend(requests);
+        }
+        status
     }
 
     async fn models(&self, key: Option<&str>) -> Result<serde_json::Value, ApiError> {

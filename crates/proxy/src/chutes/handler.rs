@@ -6,6 +6,7 @@ use std::time::Duration;
 use sealwire::compat::chutes::{Codec, InstanceKey};
 use sealwire_http::net::HttpClient;
 use sealwire_http::openai::ApiError;
+use sealwire_http::profile::Profile;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -20,7 +21,7 @@ use super::instances::{Entry, Instances};
 use super::models::{Models, Resolved};
 use super::nonces::Ticket;
 use super::request::{prepare, thinking};
-use crate::backend::{self, Backend, Question};
+use crate::backend::{self, About, Backend, Question, Usable};
 
 /// Discoveries for one attempt: as many requests at a time as these bring nonces for find one each.
 const MAX_DISCOVERIES: u32 = 64;
@@ -49,8 +50,25 @@ impl Backend for Chutes {
         Ok(catalog.usable(&self.config.allow_non_confidential))
     }
 
+    async fn verify(&self, model: &str, key: Option<&str>) -> Result<Usable, ApiError> {
+        self.usable(model, key)
+            .await
+            .map_err(|fault| fault.to_api())
+    }
+
     fn document(&self) -> Value {
         self.attestations.document()
+    }
+
+    fn about(&self) -> About {
+        let mut relay = vec![self.config.api_base.clone()];
+        if self.config.e2e_base != self.config.api_base {
+            relay.push(self.config.e2e_base.clone());
+        }
+        About {
+            profile: Profile::ChutesV1,
+            relay,
+        }
     }
 }
 
@@ -116,6 +134,31 @@ impl Chutes {
             every_token: self.config.every_token,
         };
         answer::begin(answered, &self.config.limits, wish).await
+    }
+
+    /// An instance that may be sealed to. Its nonces are left for requests.
+    async fn usable(&self, model: &str, key: Option<&str>) -> Result<Usable, Fault> {
+        let user = self.user(key);
+        let waived = &self.config.allow_non_confidential;
+        let resolved = self.models.resolve(user, key, model, waived).await?;
+        if resolved.waived {
+            return Ok(Usable::Waived);
+        }
+        let entry = self.instances.entry(user, &resolved.chute);
+        if entry.instances().is_empty() {
+            let batch = self.instances.batch(&entry);
+            self.instances.ask(&entry, key, batch).await?;
+        }
+        let candidates = entry.instances();
+        if candidates.is_empty() {
+            return Err(Fault::NoInstance(resolved.model));
+        }
+        let accept = self.accepted(&resolved, key, &candidates).await?;
+        candidates
+            .into_iter()
+            .find(|(_, key)| accept(key))
+            .map(|(instance, _)| Usable::Trusted(instance))
+            .ok_or(Fault::NoInstance(resolved.model))
     }
 
     /// Attempts until an answer begins, each sealed anew, with a nonce of its own.

@@ -8,6 +8,7 @@ use sealwire::CryptoProvider;
 use sealwire::compat::chutes::InstanceKey;
 use sealwire_http::chutes::INSTANCES_PREFIX;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::api::{Api, User};
@@ -30,7 +31,8 @@ const MAX_POOLS: usize = 1_024;
 
 #[derive(Deserialize)]
 struct Answer {
-    instances: Vec<Listed>,
+    /// Each read by itself: one of another form does not hide the others.
+    instances: Vec<Value>,
     nonce_expires_in: Option<f64>,
     nonce_expires_at: Option<f64>,
 }
@@ -39,7 +41,7 @@ struct Answer {
 struct Listed {
     instance_id: String,
     e2e_pubkey: String,
-    nonces: Vec<String>,
+    nonces: Vec<Value>,
 }
 
 /// What an answer holds that can be used.
@@ -74,6 +76,7 @@ impl Answer {
             .instances
             .into_iter()
             .take(MAX_INSTANCES)
+            .filter_map(|listed| serde_json::from_value::<Listed>(listed).ok())
             .filter(|listed| is_token(&listed.instance_id))
             .filter_map(|listed| {
                 let key = InstanceKey::from_base64(provider, &listed.e2e_pubkey).ok()?;
@@ -84,7 +87,10 @@ impl Answer {
                         .nonces
                         .into_iter()
                         .take(MAX_OFFERED)
-                        .filter(|nonce| is_token(nonce))
+                        .filter_map(|nonce| match nonce {
+                            Value::String(nonce) if is_token(&nonce) => Some(nonce),
+                            _ => None,
+                        })
                         .collect(),
                 })
             })
@@ -254,7 +260,7 @@ impl Instances {
 mod tests {
     use sealwire::compat::chutes::{KeyRing, KeyRingConfig};
     use sealwire::rustcrypto;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -310,5 +316,46 @@ mod tests {
         };
         assert_eq!(offer.instance, "d");
         assert_eq!(offer.nonces, ["n3"]);
+    }
+
+    #[test]
+    fn an_entry_of_an_odd_type_does_not_hide_the_others() {
+        let provider = rustcrypto::provider();
+        let mut ring = KeyRing::new(&provider, KeyRingConfig::default()).expect("sound");
+        let key = ring.public_key(0).expect("a key");
+        let good = json!({"instance_id": "a", "e2e_pubkey": key, "nonces": ["n1"]});
+        for odd in [
+            json!(7),
+            json!(null),
+            json!([]),
+            json!({}),
+            json!({"instance_id": 7, "e2e_pubkey": key, "nonces": ["n2"]}),
+            json!({"instance_id": "b", "e2e_pubkey": null, "nonces": ["n2"]}),
+            json!({"instance_id": "b", "e2e_pubkey": key, "nonces": "n2"}),
+        ] {
+            let answer = json!({"instances": [odd, good]});
+            let discovered = read(answer.clone()).expect("an answer");
+            let usable: Vec<&str> = discovered
+                .offers
+                .iter()
+                .map(|offer| offer.instance.as_str())
+                .collect();
+            assert_eq!(usable, ["a"], "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_of_an_odd_type_does_not_hide_the_others() {
+        let provider = rustcrypto::provider();
+        let mut ring = KeyRing::new(&provider, KeyRingConfig::default()).expect("sound");
+        let key = ring.public_key(0).expect("a key");
+        let entry = json!({"instance_id": "a", "e2e_pubkey": key, "nonces": [7, "n1", null]});
+        let discovered = read(json!({"instances": [entry]})).expect("an answer");
+        let nonces: Vec<&[String]> = discovered
+            .offers
+            .iter()
+            .map(|offer| offer.nonces.as_slice())
+            .collect();
+        assert_eq!(nonces, [["n1"]]);
     }
 }

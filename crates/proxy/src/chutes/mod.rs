@@ -36,6 +36,7 @@ pub use self::gate::{
 use crate::StartError;
 use crate::api::{ApiLimits, Front, FrontSettings, Service, serve};
 use crate::apps::Applications;
+use crate::backend::Backend;
 
 /// Settings of a proxy for chutes-v1.
 #[derive(Debug, Clone)]
@@ -134,22 +135,33 @@ pub async fn start(
     client: HttpClient,
     gate: Arc<dyn Gate>,
 ) -> Result<Server, StartError> {
-    let front = Front::new(
-        codec.provider.verification,
-        FrontSettings {
-            listen: config.listen,
-            allow_remote: config.allow_remote,
-            app_key: config.app_key.clone(),
-            relay_key: config.relay_key.clone(),
-            forward_key: config.forward_key,
-        },
-    )?;
+    let front = Front::new(codec.provider.verification, front_settings(&config))?;
     let limits = ApiLimits {
         request_bytes: config.limits.request_bytes,
         request_idle: config.limits.request_idle,
         answer_bytes: config.limits.answer_bytes,
     };
-    let (listen, apps, random) = (config.listen, config.apps.clone(), codec.provider.random);
-    let backend = handler::Chutes::new(config, codec, client, gate);
-    serve(listen, Service::new(backend, front, apps, limits, random)).await
+    let (listen, apps, provider) = (config.listen, config.apps.clone(), codec.provider);
+    let backend = backend(config, codec, client, gate);
+    serve(listen, Service::new(backend, front, apps, limits, provider)).await
+}
+
+pub(crate) fn front_settings(config: &ChutesConfig) -> FrontSettings {
+    FrontSettings {
+        listen: config.listen,
+        allow_remote: config.allow_remote,
+        app_key: config.app_key.clone(),
+        relay_key: config.relay_key.clone(),
+        forward_key: config.forward_key,
+    }
+}
+
+/// This profile.
+pub(crate) fn backend(
+    config: ChutesConfig,
+    codec: Codec,
+    client: HttpClient,
+    gate: Arc<dyn Gate>,
+) -> impl Backend {
+    handler::Chutes::new(config, codec, client, gate)
 }

@@ -92,7 +92,8 @@ impl Catalog {
         Self { models, aliases }
     }
 
-    /// Finds the deployment of a name: a chute's id, a model's, or an alias, in this order.
+    /// Finds the deployment of a name: a chute's id, a model's, or an alias, in this order. A waiver is for the name that is asked for: what else
+    /// that name stands for is the relay's word, which could make any name that of a model that was waived.
     pub(super) fn resolve(&self, name: &str, waived: &[String]) -> Result<Resolved, Fault> {
         let unknown = || Fault::UnknownModel(name.to_owned());
         let chute = match (uuid(name), self.by_id(name), self.aliases.get(name)) {
@@ -114,10 +115,7 @@ impl Catalog {
             .by_id(name)
             .or_else(|| self.models.iter().find(|model| model.chute == chute));
         let confidential = model.is_some_and(|model| model.confidential);
-        let is_waived = waived.iter().any(|waived| {
-            waived == name || *waived == chute || model.is_some_and(|model| model.id == *waived)
-        });
-        if !confidential && !is_waived {
+        if !confidential && !is_waived(name, waived) {
             return Err(Fault::NotConfidential(name.to_owned()));
         }
         Ok(Resolved {
@@ -145,10 +143,7 @@ impl Catalog {
             .filter_map(|model| {
                 let mut entry = model.entry.clone();
                 if !model.confidential {
-                    let named = waived
-                        .iter()
-                        .any(|waived| *waived == model.id || *waived == model.chute);
-                    if !named {
+                    if !is_waived(&model.id, waived) {
                         return None;
                     }
                     entry
@@ -160,6 +155,14 @@ impl Catalog {
             .collect();
         json!({"object": "list", "data": data})
     }
+}
+
+/// Whether the user named exactly this name; of an id it does not matter how it is written.
+fn is_waived(name: &str, waived: &[String]) -> bool {
+    let id = uuid(name);
+    waived
+        .iter()
+        .any(|waived| waived == name || (id.is_some() && uuid(waived) == id))
 }
 
 /// The id of a deployment in its one form.
@@ -355,10 +358,30 @@ mod tests {
             resolve("org/open", &["org/open"]),
             ok("org/open", OPEN, true)
         );
-        assert_eq!(resolve("org/open", &[OPEN]), ok("org/open", OPEN, true));
+        assert_eq!(resolve("open", &["open"]), ok("org/twice", OPEN, true));
+        assert_eq!(resolve(OPEN, &[OPEN]), ok("org/twice", OPEN, true));
         assert_eq!(resolve(UNLISTED, &[UNLISTED]), ok(UNLISTED, UNLISTED, true));
         // A waiver gives nothing up where the relay lists the model as confidential.
         assert_eq!(resolve("org/one", &["org/one"]), ok("org/one", ONE, false));
+    }
+
+    #[test]
+    fn a_waiver_is_not_carried_over_by_what_the_relay_says_of_a_name() {
+        // Each of these names stands for the deployment that was waived, by the relay's word alone.
+        for (name, waived) in [
+            ("org/says", OPEN),
+            ("org/says", "org/open"),
+            ("open", "org/open"),
+            ("open", OPEN),
+            (OPEN, "org/twice"),
+            (OPEN, "open"),
+        ] {
+            assert_eq!(
+                resolve(name, &[waived]),
+                Err(Fault::NotConfidential(name.to_owned())),
+                "{waived}"
+            );
+        }
     }
 
     #[test]

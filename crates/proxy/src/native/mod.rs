@@ -12,20 +12,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use sealwire::{Context, CryptoProvider, RelayCode};
+use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::{PADDING_FIELD, REQUEST_FIELDS, TIME_FIELD};
 use sealwire_http::message::{Fields, RequestHead, encode_content, encode_end};
 use sealwire_http::net::HttpClient;
 use sealwire_http::openai::ApiError;
 use sealwire_http::problem::Problem;
+use sealwire_http::profile::Profile;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::attempt::Established;
 use self::bundles::Bundles;
 use self::error::ProxyError;
 pub(crate) use self::identities::Identities;
 use crate::api::MODELS;
-use crate::backend::{Answered, Backend, Question};
+use crate::backend::{About, Answered, Backend, Question, Usable};
 use crate::{ProxyConfig, unix_now};
 
 /// Largest model list of a relay.
@@ -51,8 +53,25 @@ impl Backend for Native {
         self.model_list(key).await.map_err(|error| error.to_api())
     }
 
+    async fn verify(&self, model: &str, key: Option<&str>) -> Result<Usable, ApiError> {
+        let bundle = self.bundles.get(&self.config, model, key, &[]);
+        let limit = self.config.limits.handshake_time;
+        match timeout(limit, bundle).await {
+            Ok(Ok(bundle)) => Ok(Usable::Trusted(to_base64url(&bundle.bundle().identity()))),
+            Ok(Err(error)) => Err(error.to_api()),
+            Err(_) => Err(ProxyError::HandshakeTimeout(limit.as_secs()).to_api()),
+        }
+    }
+
     fn document(&self) -> Value {
         self.bundles.document(&self.config)
+    }
+
+    fn about(&self) -> About {
+        About {
+            profile: Profile::Native,
+            relay: vec![self.config.relay.clone()],
+        }
     }
 }
 
@@ -76,7 +95,7 @@ impl Native {
 
     async fn model_list(&self, key: Option<&str>) -> Result<Value, ProxyError> {
         let deadline = self.config.limits.handshake_time;
-        let (status, body) = tokio::time::timeout(
+        let (status, body) = timeout(
             deadline,
             bundles::get(&self.client, &self.config, MODELS, key, MAX_MODELS),
         )

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::nonces::Binding;
+use super::retry_after::RetryAfter;
 use super::usage::{Blob, Entry, Events};
 use super::{Chutes, Refusal, serves_chute};
 use crate::forward::{self, Passage};
@@ -96,7 +98,7 @@ impl Chutes {
         }
         let instance = self
             .registry
-            .described()
+            .distinct()
             .into_iter()
             .find(|instance| instance.description.instance_id == call.instance)
             .ok_or(Refusal::NoInstance)?;
@@ -121,7 +123,7 @@ impl Chutes {
         }
         let permit = Arc::clone(&self.streams)
             .try_acquire_owned()
-            .map_err(|_| Refusal::Capacity)?;
+            .map_err(|_| Refusal::Capacity(None))?;
         Ok(Admitted {
             instance,
             first,
@@ -265,7 +267,9 @@ impl Chutes {
                 self.registry.look_again(index);
                 Refusal::KeyGone
             }
-            StatusCode::SERVICE_UNAVAILABLE => Refusal::Capacity,
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Refusal::Capacity(RetryAfter::read(response.headers(), SystemTime::now()))
+            }
             _ => Refusal::Failed,
         }
     }

@@ -12,6 +12,7 @@ mod invoke;
 mod models;
 mod nonces;
 mod refusal;
+mod retry_after;
 mod usage;
 
 use std::sync::Arc;
@@ -127,7 +128,7 @@ impl Chutes {
     /// The instances of a chute that are up, at least one.
     fn active(&self, chute: Option<Uuid>) -> Result<Vec<Described>, Refusal> {
         let chute = chute.ok_or(Refusal::NoChute)?;
-        let mut serving = self.registry.described();
+        let mut serving = self.registry.distinct();
         serving.retain(|instance| serves_chute(instance, chute));
         // An instance that has not answered yet may serve it.
         if serving.is_empty() && self.registry.all_seen() {

@@ -1,6 +1,6 @@
 //! The model list, in the platform's shape, and further names for chutes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use http::{Response, StatusCode};
@@ -39,7 +39,7 @@ impl FromStr for Alias {
     }
 }
 
-/// What all instances of a chute have in common: a client may get any of them.
+/// What all instances of a chute have in common, under whatever name each serves it: a client may get any of them.
 struct Common {
     confidential: bool,
     features: Vec<String>,
@@ -64,19 +64,22 @@ impl Chutes {
     /// The chutes of all instances ever seen, then the native labels that are none of their models.
     pub(crate) fn models(&self, labels: &[String]) -> Value {
         let instances = self.registry.described();
-        let mut chutes: BTreeMap<&Chute, Common> = BTreeMap::new();
+        let mut names: BTreeSet<&Chute> = BTreeSet::new();
+        let mut chutes: BTreeMap<Uuid, Common> = BTreeMap::new();
         for instance in &instances {
             for chute in &instance.description.chutes {
+                names.insert(chute);
                 chutes
-                    .entry(chute)
+                    .entry(chute.chute_id)
                     .and_modify(|common| common.with(&instance.description))
                     .or_insert_with(|| Common::of(&instance.description));
             }
         }
-        let mut data: Vec<Value> = chutes
+        let mut data: Vec<Value> = names
             .iter()
-            .map(|(chute, common)| {
-                json!({
+            .filter_map(|chute| {
+                let common = chutes.get(&chute.chute_id)?;
+                Some(json!({
                     "id": chute.model,
                     "object": "model",
                     "created": 0,
@@ -85,13 +88,13 @@ impl Chutes {
                     "chute_id": chute.chute_id,
                     "confidential_compute": common.confidential,
                     "supported_features": common.features,
-                })
+                }))
             })
             .collect();
         data.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
         let native = labels
             .iter()
-            .filter(|label| !chutes.keys().any(|chute| chute.model == **label));
+            .filter(|label| !names.iter().any(|chute| chute.model == **label));
         if let Value::Array(native) = model_list(native.map(String::as_str))["data"].take() {
             data.extend(native);
         }

@@ -1,9 +1,11 @@
 //! What a client is refused with: the status codes and details of the deployed relay where they are known.
 
-use http::header::HeaderName;
+use http::header::{HeaderName, RETRY_AFTER};
 use http::{Response, StatusCode};
 use sealwire_http::net::{Body, detail};
 use serde_json::{Value, json};
+
+use super::retry_after::RetryAfter;
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +43,9 @@ pub(crate) enum Refusal {
     SlowBody,
     #[error("The request body has more than {0} bytes")]
     TooLarge(u64),
+    /// The relay's own streams, or an instance that may have said when to try again.
     #[error("Instance is at maximum capacity, try again later")]
-    Capacity,
+    Capacity(Option<RetryAfter>),
     #[error("Too many questions for evidence at a time, try again later")]
     EvidenceBusy,
     /// In the instance's words.
@@ -80,7 +83,7 @@ impl Refusal {
             Self::InstanceGone => StatusCode::GONE,
             Self::TooLarge(_) | Self::InstanceTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Headers(_) | Self::EvidenceNonce => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Capacity | Self::EvidenceBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Capacity(_) | Self::EvidenceBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::Random => StatusCode::INTERNAL_SERVER_ERROR,
             Self::KeyGone | Self::Unreachable | Self::NotOfProtocol | Self::Failed => {
                 StatusCode::BAD_GATEWAY
@@ -92,6 +95,10 @@ impl Refusal {
 
     pub(crate) fn into_response(self) -> Response<Body> {
         let status = self.status();
+        let retry_after = match &self {
+            Self::Capacity(retry_after) => retry_after.and_then(RetryAfter::to_value),
+            _ => None,
+        };
         let what: Value = match &self {
             // The shape in which the deployed relay's framework reports such faults.
             Self::Headers(faults) => faults
@@ -101,7 +108,11 @@ impl Refusal {
             Self::EvidenceNonce => json!([fault("query", "nonce", &self.to_string())]),
             other => other.to_string().into(),
         };
-        detail(status, what)
+        let mut response = detail(status, what);
+        if let Some(retry_after) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, retry_after);
+        }
+        response
     }
 }
 

@@ -1,9 +1,12 @@
 //! Meters an answer of chutes-v1 by what the instance says in clear, and leaves out events that say nothing else.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use sealwire_http::usage::TokenUsage;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::forward::Passage;
@@ -118,12 +121,11 @@ impl Events {
         if line.trim_ascii().is_empty() {
             return !skip_blank;
         }
-        let Some(event) = usage_event(line) else {
+        let Some((data, members)) = members(line).filter(|(_, members)| members.usage) else {
             return true;
         };
-        let usage = event.get("usage").and_then(TokenUsage::from_json);
-        self.entry.usage = usage.or(self.entry.usage);
-        if event.len() > 1 || self.passthrough {
+        self.entry.usage = counts(data).or(self.entry.usage);
+        if members.others || self.passthrough {
             return true;
         }
         self.skip_blank = true;
@@ -131,16 +133,56 @@ impl Events {
     }
 }
 
-/// The object of a `data` line that has a member `usage`.
-fn usage_event(line: &[u8]) -> Option<Map<String, Value>> {
-    const NAME: &[u8] = b"\"usage\"";
-    let data = line.strip_prefix(b"data:")?;
-    // Base64 has no quotes: ciphertext is not parsed.
-    if !data.windows(NAME.len()).any(|window| window == NAME) {
-        return None;
+/// Which members the object of a `data` line has, by what their names spell.
+#[derive(Default)]
+struct Members {
+    usage: bool,
+    others: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    Usage,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self::default())
     }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    // Values are passed over: neither ciphertext nor usage is held, and no depth of nesting is too much.
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some((name, IgnoredAny)) = map.next_entry()? {
+            match name {
+                Name::Usage => self.usage = true,
+                Name::Other => self.others = true,
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The value of a `data` line and the members of the object that it is.
+fn members(line: &[u8]) -> Option<(&[u8], Members)> {
+    let data = line.strip_prefix(b"data:")?;
+    Some((data, serde_json::from_slice(data).ok()?))
+}
+
+/// The counts of an event with usage.
+fn counts(data: &[u8]) -> Option<TokenUsage> {
     let event: Map<String, Value> = serde_json::from_slice(data).ok()?;
-    event.contains_key("usage").then_some(event)
+    TokenUsage::from_json(event.get("usage")?)
 }
 
 impl Passage for Events {
@@ -244,6 +286,36 @@ mod tests {
         // At the very end, without a line end.
         let (out, row) = run("data: {\"usage\":{\"prompt_tokens\":3}}", 9, 1_000, false);
         assert_eq!((out.as_deref(), &row["tokens_in"]), (Some(""), &3.into()));
+    }
+
+    #[test]
+    fn usage_is_known_however_its_name_is_spelled() {
+        for name in [
+            r"usage",
+            r"\u0075sage",
+            r"us\u0061ge",
+            r"\u0075\u0073\u0061\u0067\u0065",
+        ] {
+            let stream = format!("data: {{ \"{name}\" :{{\"prompt_tokens\":3}}}}\n\n");
+            let (out, row) = run(&stream, 1_000, 1_000, false);
+            assert_eq!(
+                (out.as_deref(), &row["tokens_in"]),
+                (Some(""), &3.into()),
+                "{stream}"
+            );
+        }
+    }
+
+    #[test]
+    fn usage_of_any_depth_is_left_out() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let (out, _) = run(
+            &format!("data: {{\"usage\":{deep}}}\n\n"),
+            9_000,
+            9_000,
+            false,
+        );
+        assert_eq!(out.as_deref(), Some(""));
     }
 
     #[test]

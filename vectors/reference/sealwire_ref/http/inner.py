@@ -8,7 +8,7 @@ from . import bhttp, strict_json
 MAX_SKEW = 90
 PADDINGS = ("none", "padme", "buckets", "constant")  # [H-42]: each hides more than the one before
 HANDED_ON = (b"content-type", b"accept", b"accept-language", b"user-agent")
-PATH = re.compile(rb"/v1(/(?!\.{1,2}(?=/|$))[A-Za-z0-9\-_.:]+)+")
+PATH = re.compile(rb"/v1(/(?!\.{1,2}(?=/|$))[A-Za-z0-9\-_.:]+)+|/(de)?tokenize")
 
 
 @dataclass(frozen=True)
