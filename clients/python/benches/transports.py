@@ -1,8 +1,8 @@
 """Our transport beside that of the published client, `chutes-e2ee`, over the same relay of chutes-v1 without a network: what a streamed chunk costs, and
 what a request costs.
 
-`cargo xtask bench python` runs it. Each figure is the median of the rounds; each round times both once, in turns, so that a noisy machine is noisy for
-both.
+`cargo xtask bench python` runs it. Each figure is the median of the rounds; each round times both once, in turns, and it is the
+processor's time that counts, so that a noisy machine is noisy for both.
 """
 
 import base64
@@ -51,9 +51,9 @@ class Relay(httpx.BaseTransport):
         self.spent = 0.0
 
     def handle_request(self, request):
-        start = time.perf_counter()
+        start = time.process_time()
         response = self.answer(request)
-        self.spent += time.perf_counter() - start
+        self.spent += time.process_time() - start
         return response
 
     def answer(self, request):
@@ -97,9 +97,9 @@ class Relay(httpx.BaseTransport):
 def stream(transport, relay, body):
     """Seconds for a chunk: from the open response to its end, read as an SDK reads it."""
     response = transport.handle_request(httpx.Request("POST", URL, json=body))
-    start = time.perf_counter()
+    start = time.process_time()
     size = sum(len(piece) for piece in response.stream)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert size > CHUNKS * len(LINE), "every chunk came out"
     response.close()
     return seconds / CHUNKS
@@ -107,11 +107,11 @@ def stream(transport, relay, body):
 
 def request(transport, relay, body):
     """Seconds for a whole exchange without what the relay does."""
-    start, spent = time.perf_counter(), relay.spent
+    start, spent = time.process_time(), relay.spent
     for _ in range(REQUESTS):
         response = transport.handle_request(httpx.Request("POST", URL, json=body))
         assert b"choices" in response.read()
-    return (time.perf_counter() - start - (relay.spent - spent)) / REQUESTS
+    return (time.process_time() - start - (relay.spent - spent)) / REQUESTS
 
 
 def compare(what, measure, body, goal):

@@ -1,7 +1,9 @@
 //! `sealwire attest`: verifies, shows, and writes policies from evidence in files.
 
 mod capture;
+mod cells;
 mod input;
+mod list;
 mod output;
 mod unused;
 

@@ -7,7 +7,8 @@ use sealwire_attest::Jwks;
 use sealwire_attest::collateral::{Part, Response, assemble};
 use serde_json::Value;
 
-use super::input::{Bound, Case, Input, InputError, bytes, chutes, keys, missing, nonce};
+use super::input::{Bound, Case, Input, InputError, bytes, nonce};
+use super::list::{self, keys, missing};
 
 const PARTS: [(Part, &str); 4] = [
     (Part::TcbInfo, "tdx_certification_v4_tcb"),
@@ -38,8 +39,9 @@ pub(super) fn read(folder: &Path) -> Result<Input, InputError> {
         folder.to_owned(),
         "answer with evidence",
     ))?;
-    let (instances, failed) = chutes(&path, &bytes(&path)?)?;
-    let cases: Vec<Case> = instances
+    let list = list::read(&path, &bytes(&path)?)?;
+    let cases: Vec<Case> = list
+        .instances
         .into_iter()
         .map(|(id, evidence)| Case {
             bound: Bound::Chutes {
@@ -58,7 +60,7 @@ pub(super) fn read(folder: &Path) -> Result<Input, InputError> {
         None => None,
     };
     Ok(Input {
-        missing: missing(&cases, keys.keys(), failed),
+        missing: missing(&cases, keys.keys(), list.failed),
         cases,
         collateral: collateral(folder)?.into_iter().collect(),
         jwks,

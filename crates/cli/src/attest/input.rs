@@ -1,14 +1,12 @@
 //! What the subcommands read: evidence and what belongs to it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sealwire_attest::evidence::ChutesEvidence;
 use sealwire_attest::{Collateral, Evidence, GpuTokens, Jwks, TeeKind};
 use sealwire_http::carriage::from_base64url;
 use serde_json::Value;
 
-use super::{SourceArgs, VerifyArgs, capture, unused};
+use super::{SourceArgs, VerifyArgs, capture, list, unused};
 use crate::file;
 
 /// Largest file that is read.
@@ -79,7 +77,7 @@ pub(super) fn text(path: &Path) -> Result<String, InputError> {
         .map_err(|_| InputError::Content(path.to_owned(), "not UTF-8".to_owned()))
 }
 
-fn wrong(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> InputError {
+pub(super) fn wrong(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> InputError {
     move |error| InputError::Content(path.to_owned(), error.to_string())
 }
 
@@ -103,65 +101,6 @@ pub(super) fn nonce(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?;
     }
     Some(nonce)
-}
-
-/// The keys of a discovery's answer, by instance.
-pub(super) fn keys(path: &Path, json: &[u8]) -> Result<BTreeMap<String, String>, InputError> {
-    let shape = || {
-        InputError::Content(
-            path.to_owned(),
-            "not an answer of /e2e/instances".to_owned(),
-        )
-    };
-    let value: Value = serde_json::from_slice(json).map_err(|_| shape())?;
-    let instances = value
-        .get("instances")
-        .and_then(Value::as_array)
-        .ok_or_else(shape)?;
-    Ok(instances
-        .iter()
-        .filter_map(|instance| {
-            let member = |name| {
-                instance
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
-            Some((member("instance_id")?, member("e2e_pubkey")?))
-        })
-        .collect())
-}
-
-/// The instances of a chutes-v1 relay's list, and those that the list says have failed; one that cannot be read is an error, because a verdict over the others would hide it.
-pub(super) fn chutes(
-    path: &Path,
-    json: &[u8],
-) -> Result<(Vec<(String, Evidence)>, Vec<String>), InputError> {
-    let list = ChutesEvidence::from_json(json).map_err(|error| wrong(path)(&error))?;
-    let instances = list
-        .instances
-        .into_iter()
-        .map(|(id, evidence)| match evidence {
-            Ok(evidence) => Ok((id, evidence)),
-            Err(error) => Err(InputError::Content(
-                path.to_owned(),
-                format!("instance {id}: {error}"),
-            )),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok((instances, list.failed))
-}
-
-/// The instances without evidence among those that were discovered, and those that failed; each once.
-pub(super) fn missing<'a>(
-    cases: &[Case],
-    discovered: impl IntoIterator<Item = &'a String>,
-    failed: Vec<String>,
-) -> Vec<String> {
-    let all: BTreeSet<String> = discovered.into_iter().cloned().chain(failed).collect();
-    all.into_iter()
-        .filter(|id| !cases.iter().any(|case| case.id == *id))
-        .collect()
 }
 
 /// Reads what the arguments name. Without `verify` nothing needs to be bound, because nothing is judged.
@@ -218,7 +157,7 @@ fn read_evidence(path: &Path, verify: Option<&VerifyArgs>) -> Result<Input, Inpu
         let evidence = Evidence::from_json(&json).map_err(|error| wrong(path)(&error))?;
         (vec![native(evidence, verify)?], Vec::new())
     } else {
-        chutes_cases(path, &json, verify)?
+        list::cases(path, &json, verify)?
     };
     Ok(Input {
         cases,
@@ -262,53 +201,9 @@ fn native(evidence: Evidence, verify: Option<&VerifyArgs>) -> Result<Case, Input
     })
 }
 
-fn given_nonce(verify: Option<&VerifyArgs>) -> Result<Option<[u8; 32]>, InputError> {
+pub(super) fn given_nonce(verify: Option<&VerifyArgs>) -> Result<Option<[u8; 32]>, InputError> {
     verify
         .and_then(|args| args.nonce.as_deref())
         .map(|hex| nonce(hex).ok_or(InputError::Argument("--nonce takes 64 hex digits")))
         .transpose()
-}
-
-fn chutes_cases(
-    path: &Path,
-    json: &[u8],
-    verify: Option<&VerifyArgs>,
-) -> Result<(Vec<Case>, Vec<String>), InputError> {
-    let keys = match verify.and_then(|args| args.discovery.as_ref()) {
-        Some(path) => Some(keys(path, &bytes(path)?)?),
-        None => None,
-    };
-    let one_key = verify.and_then(|args| args.e2e_pubkey.clone());
-    if verify.is_some() && keys.is_none() && one_key.is_none() {
-        return Err(InputError::Argument(
-            "chutes-v1 evidence needs --discovery FILE or --e2e-pubkey KEY",
-        ));
-    }
-    let nonce = match (given_nonce(verify)?, verify) {
-        (Some(nonce), _) => nonce,
-        (None, None) => [0; 32],
-        (None, Some(_)) => {
-            return Err(InputError::Argument(
-                "chutes-v1 evidence needs --nonce: the one that was sent for it",
-            ));
-        }
-    };
-    let (instances, failed) = chutes(path, json)?;
-    let cases: Vec<Case> = instances
-        .into_iter()
-        .map(|(id, evidence)| {
-            let key = match &keys {
-                Some(keys) => keys.get(&id).cloned(),
-                None => one_key.clone(),
-            };
-            Case {
-                id,
-                evidence,
-                bound: Bound::Chutes { nonce, key },
-            }
-        })
-        .collect();
-    let discovered = keys.iter().flat_map(BTreeMap::keys);
-    let missing = missing(&cases, discovered, failed);
-    Ok((cases, missing))
 }
