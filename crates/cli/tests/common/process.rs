@@ -1,4 +1,5 @@
 //! The binary as a process with an environment of its own, which ends with the test.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

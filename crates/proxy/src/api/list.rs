@@ -51,10 +51,13 @@ impl Catalog {
     }
 }
 
+/// By the key that the relay was asked with.
+type Kept = HashMap<Option<String>, (Instant, Arc<Catalog>)>;
+
 /// The lists of each key, kept for a while.
 #[derive(Default)]
 pub(super) struct Catalogs {
-    kept: Mutex<HashMap<Option<String>, (Instant, Arc<Catalog>)>>,
+    kept: Mutex<Kept>,
 }
 
 impl Catalogs {
@@ -94,7 +97,7 @@ impl Catalogs {
         last.map_or(Value::Null, |(_, catalog)| catalog.to_json())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Option<String>, (Instant, Arc<Catalog>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         // Nothing panics while it is held; if it did, the map would still be sound.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -33,7 +33,7 @@ pub(crate) enum Answer {
     Whole(Option<Bytes>),
     /// It comes line by line.
     Stream {
-        reader: Reader,
+        reader: Box<Reader>,
         /// The profile's end mark is part of the answer.
         events: bool,
     },
@@ -121,7 +121,7 @@ async fn streamed(
     limits: &ChutesLimits,
     wish: Wish,
 ) -> Result<Answered, Fault> {
-    let mut reader = Reader {
+    let mut reader = Box::new(Reader {
         opener: waiting.into_stream(StreamLimits {
             every_token: wish.every_token,
             ..StreamLimits::default()
@@ -131,7 +131,7 @@ async fn streamed(
         first: None,
         open_line: false,
         in_event: false,
-    };
+    });
     // A fault before the first sealed line is still an error with a status.
     let head = reader.begin().await?;
     // What came as a stream and is none, such as an error of the model server, has no end mark of its own.

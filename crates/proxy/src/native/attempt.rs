@@ -43,6 +43,10 @@ pub(crate) struct ConnectedHalf {
 }
 
 /// Makes one attempt. `message` is the whole sealed request in clear; it is sealed anew each time.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what one attempt takes, each from another owner"
+)]
 pub(crate) async fn run(
     config: &ProxyConfig,
     provider: &CryptoProvider,
