@@ -4,6 +4,7 @@
 
 mod bench;
 mod browser;
+mod clients;
 mod deny;
 mod env;
 mod examples;
@@ -25,7 +26,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [--long]       everything that passes or fails: formatting, lints, builds, docs, tests,
-                      house rules, examples, the clients in Python and TypeScript, interoperability, a browser;
+                      house rules, examples, the clients in Python and TypeScript, interoperability, a browser,
+                      packages that others wrote;
                       ends with a table
   vectors [--long]    the vectors alone: every implementation, accumulated digests, regeneration;
                       with --long all 100,000 rounds everywhere
@@ -36,6 +38,8 @@ cargo xtask COMMAND
   typescript          the TypeScript package alone: packages, build, tests; needs node 20 and npm
   interop             every implementation as client and as instance, against every other
   browser             the browser test alone; needs node 20, npm and chromium
+  clients             the proxy against packages of PyPI and npm, their own suites, the Codex CLI and curl;
+                      docs/clients.md has the table
   fuzz [--seconds N] [TARGET ..]
                       runs each fuzz target for N seconds (default 60); needs cargo-fuzz
   deny                licenses, bans and sources of the dependencies; needs cargo-deny
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Some("typescript") => node::run(),
         Some("interop") => python::run_interop(),
         Some("browser") => browser::run(),
+        Some("clients") => clients::run(),
         Some("fuzz") => fuzz::run(&rest),
         Some("deny") => deny::run(),
         Some("targets") => targets::run(),
