@@ -37,7 +37,7 @@ const USAGE: &str = "\
 cargo xtask bench proxy [--quick] [--part NAME].. [--api chat|messages]
   --quick      a look at whether it works: the figures say nothing
   --part NAME  times, crowd, memory or requests alone; repeat for more
-  --api NAME   what the small requests are asked in, here and of LiteLLM [default: chat]";
+  --api NAME   what the small requests are asked in, here and of LiteLLM [default: messages]";
 
 const PARTS: [&str; 4] = ["times", "crowd", "memory", "requests"];
 
@@ -71,7 +71,7 @@ fn options(arguments: &[String]) -> Option<Options> {
     let mut options = Options {
         quick: false,
         parts: Vec::new(),
-        api: Api::Chat,
+        api: Api::Messages,
         litellm: None,
     };
     let mut arguments = arguments.iter();
