@@ -34,6 +34,8 @@ pub(crate) async fn start(
         // It would fetch a list of prices.
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         .env("LITELLM_LOG", "ERROR")
+        // Without a key it has less to do; it listens on loopback only, and for the length of the bench.
+        .env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true")
         .stderr(Stdio::from(log));
     let mut process = Process::start(command)?;
     let start = std::time::Instant::now();
@@ -49,12 +51,13 @@ pub(crate) async fn start(
     )))
 }
 
+/// `hosted_vllm`, because LiteLLM asks what it names `openai` in Responses, which is another translation.
 fn config(upstream: SocketAddr) -> String {
     format!(
         "model_list:\n\
          \x20 - model_name: {MODEL}\n\
          \x20   litellm_params:\n\
-         \x20     model: openai/{MODEL}\n\
+         \x20     model: hosted_vllm/{MODEL}\n\
          \x20     api_base: http://{upstream}/v1\n\
          \x20     api_key: none\n\
          litellm_settings:\n\

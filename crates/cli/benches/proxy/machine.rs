@@ -28,5 +28,7 @@ fn field(file: &str, name: &str) -> String {
     let text = read_to_string(file).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.split_once(':'));
-    value.map_or("unknown", |(_, value)| value.trim()).to_owned()
+    value
+        .map_or("unknown", |(_, value)| value.trim())
+        .to_owned()
 }

@@ -81,7 +81,9 @@ fn options(arguments: &[String]) -> Option<Options> {
             "--bench" => {}
             "--quick" => options.quick = true,
             "--part" => {
-                let part = arguments.next().filter(|part| PARTS.contains(&part.as_str()))?;
+                let part = arguments
+                    .next()
+                    .filter(|part| PARTS.contains(&part.as_str()))?;
                 options.parts.push(part.clone());
             }
             "--api" => options.api = Api::named(arguments.next()?)?,
@@ -150,7 +152,9 @@ async fn all(options: &Options) -> io::Result<()> {
                 let program = (program.as_path(), folder.as_path());
                 parts::requests(address, &chain, pace(3, 5), options.api, program).await
             }
-            None => Err(io::Error::other("no --litellm: run `cargo xtask bench proxy`")),
+            None => Err(io::Error::other(
+                "no --litellm: run `cargo xtask bench proxy`",
+            )),
         };
         match requests {
             Ok(requests) => rows.extend(requests),

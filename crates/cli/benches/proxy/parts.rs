@@ -64,9 +64,24 @@ pub(crate) async fn times(upstream: SocketAddr, chain: &Chain, pace: Pace) -> Ve
     let (middle, late) = (first(0.5), first(0.99));
     let mut token = |part| [&mut direct, &mut sealed].map(|all| quantile(&mut all.token, part));
     vec![
-        Row::added("first token, 32 streams, p50", "ms", middle, Goal::AtMost(3.0)),
-        Row::added("first token, 32 streams, p99", "ms", late, Goal::AtMost(10.0)),
-        Row::added("each token, 32 streams, p50", "ms", token(0.5), Goal::AtMost(0.2)),
+        Row::added(
+            "first token, 32 streams, p50",
+            "ms",
+            middle,
+            Goal::AtMost(3.0),
+        ),
+        Row::added(
+            "first token, 32 streams, p99",
+            "ms",
+            late,
+            Goal::AtMost(10.0),
+        ),
+        Row::added(
+            "each token, 32 streams, p50",
+            "ms",
+            token(0.5),
+            Goal::AtMost(0.2),
+        ),
         Row::added("each token, 32 streams, p99", "ms", token(0.99), Goal::None),
     ]
 }
@@ -103,7 +118,12 @@ pub(crate) async fn crowd(upstream: SocketAddr, chain: &Chain, pace: Pace) -> Ve
         Goal::AtLeast(0.7),
     )];
     let late = [&mut direct, &mut sealed].map(|all| quantile(&mut all.token, 0.5));
-    rows.push(Row::added("each token, 256 streams, p50", "ms", late, Goal::None));
+    rows.push(Row::added(
+        "each token, 256 streams, p50",
+        "ms",
+        late,
+        Goal::None,
+    ));
     let [proxy, relay, instance] = spent;
     for (name, spent) in [
         ("proxy", proxy),
@@ -135,15 +155,30 @@ pub(crate) async fn memory(chain: &Chain, pace: Pace) -> Vec<Row> {
     drop(load);
     println!("{least} streams were open all the time");
     // Fewer than all say nothing about all.
-    let whole = |bytes: u64| if least == OPEN { bytes as f64 / 1e6 } else { f64::NAN };
+    let whole = |bytes: u64| {
+        if least == OPEN {
+            bytes as f64 / 1e6
+        } else {
+            f64::NAN
+        }
+    };
     let names = ["proxy", "relay", "instance"];
     let mut rows = Vec::new();
     for (name, (most, idle)) in names.into_iter().zip(most.into_iter().zip(idle)) {
-        let goal = if name == "proxy" { Goal::AtMost(200.0) } else { Goal::None };
+        let goal = if name == "proxy" {
+            Goal::AtMost(200.0)
+        } else {
+            Goal::None
+        };
         rows.push(Row {
             other: Some(idle as f64 / 1e6),
             ours: Some(whole(most)),
-            ..Row::alone(&format!("resident, 1,000 open streams: {name}"), "MB", whole(most), goal)
+            ..Row::alone(
+                &format!("resident, 1,000 open streams: {name}"),
+                "MB",
+                whole(most),
+                goal,
+            )
         });
     }
     rows
@@ -158,7 +193,10 @@ pub(crate) async fn requests(
     (program, folder): (&Path, &Path),
 ) -> io::Result<Vec<Row>> {
     let workers = processors();
-    println!("LiteLLM with {workers} workers, {FEW} connections, {}", api.path());
+    println!(
+        "LiteLLM with {workers} workers, {FEW} connections, {}",
+        api.path()
+    );
     let (process, address) = litellm::start(program, folder, upstream, workers).await?;
     let [mut theirs, mut ours] = [Samples::default(), Samples::default()];
     let [mut their_time, mut our_time] = [0.0; 2];

@@ -118,7 +118,10 @@ impl fmt::Display for Row {
 
 /// Prints the heading of a table.
 pub(crate) fn heading(title: &str, other: &str, ours: &str, result: &str) {
-    println!("\n{title:<52} {other:>10} {ours:>10} {result:>10} {:<8} goal", "");
+    println!(
+        "\n{title:<52} {other:>10} {ours:>10} {result:>10} {:<8} goal",
+        ""
+    );
 }
 
 /// The last line: what was reached, and what was not measured at all.
@@ -129,7 +132,10 @@ pub(crate) fn summary(rows: &[Row], not_measured: usize) -> String {
         0 => String::new(),
         some => format!(" ({some} not measured)"),
     };
-    format!("{met} of {} goals reached{left}", goals.len() + not_measured)
+    format!(
+        "{met} of {} goals reached{left}",
+        goals.len() + not_measured
+    )
 }
 
 /// All of it for programs.

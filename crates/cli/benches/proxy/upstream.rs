@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::answer::Answer;
+use crate::api::Api;
 use crate::pacer::{self, Paced, WAITING};
 
 /// Serves until it is told to stop, and prints where.
@@ -40,8 +41,9 @@ struct Upstream(Mutex<Sender<Paced>>);
 
 impl Handler for Upstream {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        if request.method() != Method::POST {
-            return text(StatusCode::NOT_FOUND, "POST only\n");
+        // Nothing else, so that whoever translates does it to this API.
+        if request.method() != Method::POST || request.uri().path() != Api::Chat.path() {
+            return text(StatusCode::NOT_FOUND, "chat only\n");
         }
         let mut body = request.into_body();
         let Ok(body) = read_all(&mut body, 1 << 20, Duration::from_secs(10)).await else {
