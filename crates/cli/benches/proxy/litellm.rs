@@ -35,7 +35,10 @@ pub(crate) async fn start(
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         .env("LITELLM_LOG", "ERROR")
         // Without a key it has less to do; it listens on loopback only, and for the length of the bench.
-        .env("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY", "true")
+        .env(
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY",
+            "true",
+        )
         .stderr(Stdio::from(log));
     let mut process = Process::start(command)?;
     let start = std::time::Instant::now();

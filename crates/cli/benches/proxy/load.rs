@@ -144,8 +144,7 @@ async fn stream(
                     recorder.note(|samples| samples.first.push(time));
                 }
             } else {
-                let time = arrival.saturating_sub(departure);
-                recorder.note(|samples| samples.token.push(time));
+                recorder.token(departure, arrival);
             }
         });
     }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::answer::now;
+
 /// How far the clock may have gone astray from the steady one within a window, beyond which it was set.
 const ASTRAY: Duration = Duration::from_millis(1);
 
@@ -13,6 +15,8 @@ pub(crate) struct Samples {
     pub(crate) first: Vec<u64>,
     /// From a token's departure to its arrival, the first tokens left out.
     pub(crate) token: Vec<u64>,
+    /// Tokens that left and arrived within it. What had piled up before does not count as speed.
+    pub(crate) fresh: u64,
     /// Whole answers.
     pub(crate) answers: u64,
     /// Requests that failed, or streams that broke.
@@ -26,6 +30,7 @@ impl Samples {
     pub(crate) fn add(&mut self, other: Self) {
         self.first.extend(other.first);
         self.token.extend(other.token);
+        self.fresh += other.fresh;
         self.answers += other.answers;
         self.failed += other.failed;
         self.seconds += other.seconds;
@@ -33,7 +38,7 @@ impl Samples {
 
     /// Tokens of a second.
     pub(crate) fn tokens_a_second(&self) -> f64 {
-        (self.token.len() + self.first.len()) as f64 / self.seconds
+        self.fresh as f64 / self.seconds
     }
 }
 
@@ -51,14 +56,15 @@ pub(crate) struct Recorder(Mutex<Recording>);
 
 #[derive(Default)]
 struct Recording {
-    window: Option<(Instant, SystemTime)>,
+    /// When it was opened, by the steady clock and by the other, and that one again as tokens show it.
+    window: Option<(Instant, SystemTime, u64)>,
     samples: Samples,
 }
 
 impl Recorder {
     pub(crate) fn open(&self) {
         *self.lock() = Recording {
-            window: Some((Instant::now(), SystemTime::now())),
+            window: Some((Instant::now(), SystemTime::now(), now())),
             samples: Samples::default(),
         };
     }
@@ -66,7 +72,7 @@ impl Recorder {
     /// What was seen since [`Recorder::open`]; `None` if the clock was set meanwhile.
     pub(crate) fn close(&self) -> Option<Samples> {
         let mut recording = self.lock();
-        let (start, clock) = recording.window.take()?;
+        let (start, clock, _) = recording.window.take()?;
         let mut samples = std::mem::take(&mut recording.samples);
         let steady = start.elapsed();
         let by_clock = clock.elapsed().ok()?;
@@ -84,6 +90,16 @@ impl Recorder {
         let mut recording = self.lock();
         if recording.window.is_some() {
             note(&mut recording.samples);
+        }
+    }
+
+    /// Notes that a token arrived, if a window is open.
+    pub(crate) fn token(&self, departure: u64, arrival: u64) {
+        let mut recording = self.lock();
+        if let Some((_, _, opened)) = recording.window {
+            let samples = &mut recording.samples;
+            samples.token.push(arrival.saturating_sub(departure));
+            samples.fresh += u64::from(departure >= opened);
         }
     }
 
