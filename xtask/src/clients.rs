@@ -51,7 +51,7 @@ pub(crate) fn steps(report: &mut Report) {
         outcome
     });
     report.step("tests of the clients", || {
-        let mut test = command(python::venv_program(&venv()));
+        let mut test = command(python::program(&venv(), "python"));
         test.args(["-m", "pytest", "-p", "no:cacheprovider", "-rsx"])
             .args(["-c", &format!("{FOLDER}/pytest.ini"), FOLDER])
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -112,7 +112,7 @@ fn download() -> Outcome {
     if wanted.is_empty() {
         return Outcome::Passed("already there".to_owned());
     }
-    let mut download = command(python::venv_program(&venv()));
+    let mut download = command(python::program(&venv(), "python"));
     download
         .args(["-m", "pip", "download", "--quiet", "--no-deps"])
         .args(["--disable-pip-version-check", "--no-binary", ":all:"])

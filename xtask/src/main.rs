@@ -50,6 +50,9 @@ cargo xtask COMMAND
   bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
   bench chutes        the profile chutes-v1 beside its published client
   bench python        the Python package beside that client, whole transports
+  bench proxy [--quick] [--part NAME ..] [--api chat|messages]
+                      proxy, relay and instance beside the upstream called directly, and the proxy
+                      beside LiteLLM; PART is times, crowd, memory or requests; see docs/performance.md
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
 ";

@@ -172,7 +172,7 @@ pub(crate) fn install(venv: &Path, files: &[&str]) -> Outcome {
     }
     let mut create = command(&python);
     create.args(["-m", "venv", "--clear"]).arg(venv);
-    let mut install = command(venv_program(venv));
+    let mut install = command(program(venv, "python"));
     install.args([
         "-m",
         "pip",
@@ -229,14 +229,14 @@ fn venv() -> PathBuf {
 }
 
 pub(crate) fn venv_python() -> PathBuf {
-    venv_program(&venv())
+    program(&venv(), "python")
 }
 
-/// The Python of a virtual environment.
-pub(crate) fn venv_program(venv: &Path) -> PathBuf {
+/// A program of a virtual environment.
+pub(crate) fn program(venv: &Path, name: &str) -> PathBuf {
     if cfg!(windows) {
-        venv.join("Scripts").join("python.exe")
+        venv.join("Scripts").join(format!("{name}.exe"))
     } else {
-        venv.join("bin").join("python")
+        venv.join("bin").join(name)
     }
 }
