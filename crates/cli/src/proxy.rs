@@ -108,7 +108,7 @@ pub struct ProxyArgs {
     )]
     pub(crate) relay_key_from: Option<KeyCommand>,
     /// Without a key of its own for the relay: hands it the application's API key
-    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with = "relay_key")]
+    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with_all = ["relay_key", "relay_key_from"])]
     pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
@@ -224,6 +224,9 @@ impl ProxyArgs {
         self.check()?;
         if self.insecure_trust_relay && purpose == Purpose::Serve {
             warn("warning: --insecure-trust-relay lets the relay read everything");
+        }
+        if self.tables.is_exposed && purpose == Purpose::Serve {
+            warn("warning: a key stands in the file of settings, which others can read: chmod 600");
         }
         Ok(match self.profile {
             Profile::Native => Ready::Native(Box::new(self.native(purpose)?)),
