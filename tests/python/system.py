@@ -25,9 +25,13 @@ os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_STATE_HOME"] = _HOME.name
 class Process:
     """A running subcommand, with what it printed."""
 
+    # Every one that was started, so that what all of them printed can be searched.
+    all = []
+
     def __init__(self, binary, *args, env=None):
         self.name = args[0]
         self.lines = []
+        self.all.append(self)
         self._queue = queue.Queue()
         self.process = subprocess.Popen(
             [binary, *args],
@@ -81,7 +85,10 @@ class Process:
 class Tap:
     """Forwards TCP connections and keeps every byte: what someone at that place of the path sees."""
 
+    all = []
+
     def __init__(self, target_url):
+        self.all.append(self)
         host, port = target_url.removeprefix("http://").rstrip("/").split(":")
         self._target = (host, int(port))
         self._lock = threading.Lock()
@@ -90,7 +97,8 @@ class Tap:
         self.connections = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def seen(self):
         with self._lock:
@@ -130,36 +138,57 @@ class Tap:
                     pass
 
     def stop(self):
+        # Wakes the thread first: one that still accepts would do so on whatever gets the listener's number next.
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._accepting.join(timeout=5)
         self._listener.close()
 
 
 class System:
-    """One model server, one instance, one relay, one proxy. The relay is tapped on both sides."""
+    """One model server, one relay, one proxy, and instances, one unless more are asked for. The relay is tapped on both sides.
 
-    def __init__(self, binary, pin=None):
+    `model` and `proxy` are more arguments for these two. The proxy trusts the instances unless it has another pin, or a policy.
+    Each of `others` is the name of one more model, with a server and an instance of its own.
+    """
+
+    def __init__(self, binary, pin=None, policy=None, delay=TOKEN_DELAY, instances=1, others=(), model=(), proxy=()):
         self._parts = []
         try:
-            self._start(binary, pin)
+            self.labels = {MODEL, *others}
+            self._start(binary, delay, [MODEL] * instances + [*others], model)
+            trust = ["--policy", policy] if policy else flags("--pin", [pin] if pin else self.identities)
+            self._start_proxy(binary, [*trust, *proxy])
+            self.wait_for_model()
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, binary, pin):
-        delay = str(round(TOKEN_DELAY * 1000))
-        self.model = self._run(binary, "demo-model", "--model", MODEL, "--token-delay-ms", delay)
+    def _start(self, binary, delay, labels, arguments):
+        delay = str(round(delay * 1000))
+        models = {
+            label: self._run(binary, "demo-model", "--model", label, "--token-delay-ms", delay, *arguments)
+            for label in dict.fromkeys(labels)
+        }
+        self.model = models[MODEL]
         self.upstream = self.model.url()
-        self.instance = self._run(
-            binary, "instance", "--upstream", self.upstream, "--model", MODEL, "--evidence", "none"
-        )
-        self.identity = self.instance.value("identity")
-        self.behind_relay = self._tap(self.instance.url())
-        self.relay = self._run(binary, "relay", "--instance", self.behind_relay.url)
+        self.instances = [
+            self._run(binary, "instance", "--upstream", models[label].url(), "--model", label, "--evidence", "none")
+            for label in labels
+        ]
+        self.identities = [instance.value("identity") for instance in self.instances]
+        taps = [self._tap(instance.url()) for instance in self.instances]
+        # What most tests look at.
+        self.instance, self.identity, self.behind_relay = self.instances[0], self.identities[0], taps[0]
+        self.relay = self._run(binary, "relay", *flags("--instance", (tap.url for tap in taps)))
         self.before_relay = self._tap(self.relay.url())
-        self.proxy = self._run(
-            binary, "proxy", "--relay", self.before_relay.url, "--pin", pin or self.identity
-        )
-        self.base_url = self.proxy.url() + "/v1"
-        self.wait_for_model()
+
+    def _start_proxy(self, binary, arguments):
+        self.proxy = self._run(binary, "proxy", "--relay", self.before_relay.url, *arguments)
+        self.url = self.proxy.url()
+        self.base_url = self.url + "/v1"
 
     def _run(self, binary, command, *args):
         process = Process(binary, command, "--listen", "127.0.0.1:0", *args)
@@ -176,13 +205,17 @@ class System:
         deadline = time.monotonic() + START_TIME
         while time.monotonic() < deadline:
             try:
-                listed = fetch_json(self.base_url + "/models")
-                if any(model["id"] == MODEL for model in listed["data"]):
+                listed = fetch_json(self.relay.url() + "/v1/models")
+                if {model["id"] for model in listed["data"]} >= self.labels:
                     return
             except (urllib.error.URLError, OSError):
                 pass
             time.sleep(0.05)
         raise AssertionError(f"the model is not listed after {START_TIME} s: {self.relay.lines}")
+
+    def tally(self):
+        """How many requests for text the model server has begun, ended and given up."""
+        return fetch_json(self.upstream + "/tally")
 
     def usage(self):
         """The relay's sums over all accounts."""
@@ -200,6 +233,10 @@ class System:
     def stop(self):
         for part in reversed(self._parts):
             part.stop()
+
+
+def flags(name, values):
+    return [word for value in values for word in (name, value)]
 
 
 def fetch_json(url, key=None):

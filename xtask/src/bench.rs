@@ -1,7 +1,9 @@
-//! `cargo xtask bench [core | chutes | python]`: the benches of the core, or the profile chutes-v1 and the Python package beside the published client.
+//! `cargo xtask bench [core | chutes | python | proxy]`: the benches of the core; the profile chutes-v1 and the Python package beside the published client;
+//! the chain of roles beside its upstream and LiteLLM.
 
 use std::process::ExitCode;
 
+use crate::env::target_dir;
 use crate::python;
 use crate::report::{Outcome, Report};
 use crate::run::{cargo_locked, command, status};
@@ -11,6 +13,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     match args.split_first() {
         Some((subject, rest)) if subject == "chutes" => chutes(&mut report, rest),
         Some((subject, rest)) if subject == "python" => package(&mut report, rest),
+        Some((subject, rest)) if subject == "proxy" => proxy(&mut report, rest),
         Some((subject, rest)) if subject == "core" => core(&mut report, rest),
         _ => core(&mut report, args),
     }
@@ -69,4 +72,36 @@ fn passed(report: &mut Report, name: &str, step: impl FnOnce() -> Outcome) -> bo
         outcome
     });
     passed
+}
+
+/// What the bench of the proxy is compared with; it runs without it where that does not install.
+const LITELLM: &str = "crates/cli/benches/proxy/requirements.txt";
+
+fn proxy(report: &mut Report, args: &[String]) {
+    let venv = target_dir().join("venv-litellm");
+    let mut installed = false;
+    report.step("LiteLLM", || match python::install(&venv, &[LITELLM]) {
+        // The figures of the chain are worth having without it.
+        Outcome::Failed(why) => Outcome::Missing(format!("LiteLLM: {why}")),
+        outcome => {
+            installed = matches!(outcome, Outcome::Passed(_));
+            outcome
+        }
+    });
+    report.step(
+        "proxy, relay and instance beside the upstream alone",
+        || {
+            let mut command = cargo_locked(
+                "bench",
+                &["--package", "sealwire-cli", "--bench", "proxy", "--"],
+            );
+            if installed {
+                command
+                    .arg("--litellm")
+                    .arg(python::program(&venv, "litellm"));
+            }
+            command.args(args);
+            status(command)
+        },
+    );
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod browser;
+mod clients;
 mod deny;
 mod env;
 mod examples;
@@ -25,7 +26,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [--long]       everything that passes or fails: formatting, lints, builds, docs, tests,
-                      house rules, examples, the clients in Python and TypeScript, interoperability, a browser;
+                      house rules, examples, the clients in Python and TypeScript, interoperability, a browser,
+                      packages that others wrote;
                       ends with a table
   vectors [--long]    the vectors alone: every implementation, accumulated digests, regeneration;
                       with --long all 100,000 rounds everywhere
@@ -36,6 +38,8 @@ cargo xtask COMMAND
   typescript          the TypeScript package alone: packages, build, tests; needs node 20 and npm
   interop             every implementation as client and as instance, against every other
   browser             the browser test alone; needs node 20, npm and chromium
+  clients             the proxy against packages of PyPI and npm, their own suites, the Codex CLI and curl;
+                      docs/clients.md has the table
   fuzz [--seconds N] [TARGET ..]
                       runs each fuzz target for N seconds (default 60); needs cargo-fuzz
   deny                licenses, bans and sources of the dependencies; needs cargo-deny
@@ -46,6 +50,9 @@ cargo xtask COMMAND
   bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
   bench chutes        the profile chutes-v1 beside its published client
   bench python        the Python package beside that client, whole transports
+  bench proxy [--quick] [--part NAME ..] [--api chat|messages]
+                      proxy, relay and instance beside the upstream called directly, and the proxy
+                      beside LiteLLM; PART is times, crowd, memory or requests; see docs/performance.md
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
 ";
@@ -75,6 +82,7 @@ fn main() -> ExitCode {
         Some("typescript") => node::run(),
         Some("interop") => python::run_interop(),
         Some("browser") => browser::run(),
+        Some("clients") => clients::run(),
         Some("fuzz") => fuzz::run(&rest),
         Some("deny") => deny::run(),
         Some("targets") => targets::run(),

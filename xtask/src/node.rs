@@ -1,7 +1,7 @@
 //! Node and npm: the TypeScript package, and packages for tests.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::env::{find_program, root};
@@ -42,7 +42,7 @@ pub(crate) fn tests(report: &mut Report) {
 }
 
 fn script(name: &str) -> Outcome {
-    match npm(TYPESCRIPT, &["run", name]) {
+    match npm(&root().join(TYPESCRIPT), &["run", name]) {
         Ok(command) => status(command),
         Err(missing) => missing,
     }
@@ -50,22 +50,25 @@ fn script(name: &str) -> Outcome {
 
 /// `npm ci` in a folder, if its lock file is not what was installed last.
 pub(crate) fn packages(folder: &str) -> Outcome {
-    let lock = format!("{folder}/package-lock.json");
     if !root().join(folder).join("package.json").is_file() {
         return Outcome::Missing(format!("{folder}/package.json"));
     }
+    packages_in(&root().join(folder))
+}
+
+/// The same in a folder that may be elsewhere.
+pub(crate) fn packages_in(folder: &Path) -> Outcome {
+    let lock = folder.join("package-lock.json");
     let install = match npm(folder, &["ci", "--no-audit", "--no-fund"]) {
         Ok(command) => command,
         Err(missing) => return missing,
     };
-    let wanted = match fs::read_to_string(root().join(&lock)) {
+    let wanted = match fs::read_to_string(&lock) {
         Ok(wanted) => wanted,
-        Err(error) => return Outcome::Failed(format!("{lock}: {error}")),
+        Err(error) => return Outcome::Failed(format!("{}: {error}", lock.display())),
     };
     // Goes with the packages if somebody removes them.
-    let stamp = root()
-        .join(folder)
-        .join("node_modules/.installed-package-lock.json");
+    let stamp = folder.join("node_modules/.installed-package-lock.json");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Outcome::Passed("already installed".to_owned());
     }
@@ -79,11 +82,11 @@ pub(crate) fn packages(folder: &str) -> Outcome {
 }
 
 /// `npm ARGS` in a folder; or what is missing for it.
-fn npm(folder: &str, args: &[&str]) -> Result<Command, Outcome> {
+fn npm(folder: &Path, args: &[&str]) -> Result<Command, Outcome> {
     node()?;
     let program = find_program("npm").ok_or_else(|| Outcome::Missing("npm".to_owned()))?;
     let mut npm = command(program);
-    npm.current_dir(root().join(folder)).args(args);
+    npm.current_dir(folder).args(args);
     Ok(npm)
 }
 

@@ -1,7 +1,7 @@
 //! What pytest drives: the official OpenAI package and curl against the built binaries, and the implementations against each other.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::env::{find_program, root, target_dir};
@@ -137,23 +137,28 @@ fn first_number(text: &str) -> Option<u32> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// A virtual environment under the target folder, renewed when the requirements change.
+/// The environment of this project's own tests.
 pub(crate) fn packages() -> Outcome {
-    let Some(python) = find_program("python3").or_else(|| find_program("python")) else {
-        return Outcome::Missing("python3".to_owned());
-    };
     let files: Vec<&str> = REQUIREMENTS
         .into_iter()
         .filter(|file| root().join(file).is_file())
         .collect();
+    install(&venv(), &files)
+}
+
+/// A virtual environment with what files of requirements name, renewed when they change.
+pub(crate) fn install(venv: &Path, files: &[&str]) -> Outcome {
+    let Some(python) = find_program("python3").or_else(|| find_program("python")) else {
+        return Outcome::Missing("python3".to_owned());
+    };
     let mut wanted = String::new();
-    for file in &files {
+    for file in files {
         match fs::read_to_string(root().join(file)) {
             Ok(text) => wanted.push_str(&text),
             Err(error) => return Outcome::Failed(format!("{file}: {error}")),
         }
     }
-    let stamp = venv().join("installed.txt");
+    let stamp = venv.join("installed.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Outcome::Passed("already installed".to_owned());
     }
@@ -166,8 +171,8 @@ pub(crate) fn packages() -> Outcome {
         return Outcome::Missing("Python module venv (Debian: python3-venv)".to_owned());
     }
     let mut create = command(&python);
-    create.args(["-m", "venv", "--clear"]).arg(venv());
-    let mut install = command(venv_python());
+    create.args(["-m", "venv", "--clear"]).arg(venv);
+    let mut install = command(program(venv, "python"));
     install.args([
         "-m",
         "pip",
@@ -224,9 +229,14 @@ fn venv() -> PathBuf {
 }
 
 pub(crate) fn venv_python() -> PathBuf {
+    program(&venv(), "python")
+}
+
+/// A program of a virtual environment.
+pub(crate) fn program(venv: &Path, name: &str) -> PathBuf {
     if cfg!(windows) {
-        venv().join("Scripts").join("python.exe")
+        venv.join("Scripts").join(format!("{name}.exe"))
     } else {
-        venv().join("bin").join("python")
+        venv.join("bin").join(name)
     }
 }

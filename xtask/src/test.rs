@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo, cargo_locked, status, watch};
-use crate::{browser, examples, mutation, node, python, rules, vectors};
+use crate::{browser, clients, examples, mutation, node, python, rules, vectors};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
 const CORE_FEATURES: [&[&str]; 3] = [
@@ -59,6 +59,7 @@ pub(crate) fn run(long: bool) -> ExitCode {
         totals.cells = python::interop(&mut report);
     }
     browser::step(&mut report);
+    clients::steps(&mut report);
     totals.step(&mut report);
     report.finish()
 }

@@ -181,7 +181,8 @@ class ForwardProxy:
         self.lines = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self):
         while True:
@@ -220,4 +221,10 @@ class ForwardProxy:
             pass
 
     def stop(self):
+        # As `Tap.stop`.
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._accepting.join(timeout=5)
         self._listener.close()

@@ -53,6 +53,7 @@ async fn main() {
         listen,
         model: MODEL.to_owned(),
         token_delay: Duration::ZERO,
+        max_model_len: None,
     })
     .await
     .expect("a free port");

@@ -169,6 +169,7 @@ async fn ask_ourselves() -> Result<(), Failure> {
         listen,
         model: "demo".to_owned(),
         token_delay: Duration::from_millis(20),
+        max_model_len: None,
     })
     .await
     .map_err(|error| failed(error.to_string()))?;

@@ -101,6 +101,7 @@ async fn start(args: &DemoArgs, client: &HttpClient) -> Result<Stack, DemoError>
         listen: ([127, 0, 0, 1], 0).into(),
         model: MODEL.to_owned(),
         token_delay: Duration::from_millis(args.token_delay_ms),
+        max_model_len: None,
     })
     .await
     .map_err(failed)?;

@@ -1080,6 +1080,7 @@ async fn slow_model() -> Server {
         listen: common::LOOPBACK,
         model: MODEL.to_owned(),
         token_delay: Duration::from_millis(100),
+        max_model_len: None,
     })
     .await
     .expect("a free port")

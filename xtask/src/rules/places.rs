@@ -117,7 +117,10 @@ fn complaints(path: &str, text: &str) -> Vec<(usize, String)> {
         // npm copies the page where a package asks for money into its lock file; nothing is fetched from there.
         let funding = name == "package-lock.json" && line.trim_start().starts_with("\"url\":");
         if settings && !funding {
-            for host in url_hosts(line).filter(|host| !SETTINGS_HOSTS.contains(host)) {
+            // `.example` is reserved for documentation (RFC 2606).
+            let foreign =
+                |host: &&str| !SETTINGS_HOSTS.contains(host) && !host.ends_with(".example");
+            for host in url_hosts(line).filter(foreign) {
                 found.push((number, format!("settings name the host {host}")));
             }
         }

@@ -134,6 +134,7 @@ impl Stage {
             listen: ([127, 0, 0, 1], 0).into(),
             model: MODEL.to_owned(),
             token_delay: Duration::ZERO,
+            max_model_len: None,
         })
         .await
         .map_err(failed)?;

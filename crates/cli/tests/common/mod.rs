@@ -48,6 +48,7 @@ pub(crate) async fn model() -> Server {
         listen: LOOPBACK,
         model: MODEL.to_owned(),
         token_delay: Duration::from_millis(1),
+        max_model_len: None,
     })
     .await
     .expect("a free port")

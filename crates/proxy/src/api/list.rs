@@ -162,6 +162,7 @@ fn model(entry: &Value) -> Option<Value> {
     model.insert("type".to_owned(), "model".into());
     model.entry("display_name").or_insert_with(|| id.into());
     model.insert("created_at".to_owned(), rfc3339(created).into());
+    model.insert("lifecycle".to_owned(), "active".into());
     if let Some(length) = length(&Value::Object(entry.clone())) {
         model
             .entry("max_input_tokens")
@@ -224,6 +225,7 @@ mod tests {
         assert_eq!(first["object"], "model");
         assert_eq!(first["display_name"], "a/b");
         assert_eq!(first["created_at"], "2027-01-15T08:00:00Z");
+        assert_eq!(first["lifecycle"], "active");
         assert_eq!(first["max_input_tokens"], 4096);
         assert_eq!(first["x"], 1);
         assert_eq!(merged["data"][1]["type"], "model");

@@ -1,7 +1,7 @@
 //! A streamed answer as it goes out: whole events only, and its end only when the answer is known to be whole.
 
 use bytes::{Bytes, BytesMut};
-use sealwire_dialects::{Dialect, Stream};
+use sealwire_dialects::{Dialect, Stream, upstream};
 use sealwire_http::openai::ApiError;
 use sealwire_http::sse::{self, Splitter};
 
@@ -125,6 +125,11 @@ impl Writer {
                             usage::Stripped::Rest(rest) => stripped = Some(rest),
                         }
                     }
+                    if *dialect == Dialect::OpenAi
+                        && let Some(error) = failure(data)
+                    {
+                        stripped = Some(error);
+                    }
                     self.done |= is_last(*dialect, data);
                 }
                 let stripped = stripped.map(|data| format!("data: {data}\n\n"));
@@ -186,6 +191,24 @@ fn too_large() -> ApiError {
         "answer_too_large",
         format!("sealwire: an event of the answer has more than {MAX_EVENT} bytes"),
     )
+}
+
+/// A model server's error inside the stream, in the API's shape if it is not: vLLM puts a number where clients read a word.
+fn failure(data: &str) -> Option<String> {
+    if !data.contains("\"error\"") {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_str(data).ok()?;
+    let error = value.get("error")?.as_object()?;
+    let fits = matches!(
+        error.get("code"),
+        None | Some(serde_json::Value::Null | serde_json::Value::String(_))
+    );
+    if fits || value.get("choices").is_some() {
+        return None;
+    }
+    let error = upstream::error(502, data.as_bytes());
+    Some(error.to_value().to_string())
 }
 
 /// Clients stop reading at whatever begins so.
@@ -261,6 +284,23 @@ mod tests {
         let completed = "data: {\"type\":\"response.completed\"}\n\n";
         let (_, end) = passed(Dialect::Responses, false, &[completed]);
         assert_eq!(end, completed);
+    }
+
+    #[test]
+    fn an_error_of_the_model_server_has_a_word_for_a_code() {
+        let errors = [
+            "data: {\"error\":{\"message\":\"m\",\"type\":\"t\",\"param\":null,\"code\":500}}\n\n",
+            "data: {\"error\":{\"message\":\"m\",\"code\":\"own\"}}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"error\\\"\"}}]}\n\n",
+        ];
+        let (out, _) = passed(Dialect::OpenAi, false, &errors);
+        let first: serde_json::Value =
+            serde_json::from_str(out[0].trim_start_matches("data: ")).expect("JSON");
+        assert_eq!(
+            first,
+            serde_json::json!({"error": {"message": "m", "type": "t", "param": null, "code": null}})
+        );
+        assert_eq!(out[1..], errors[1..]);
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub struct ChutesConfig {
     pub relay_key: Option<String>,
     /// Hands the application's own key to the relay if there is no `relay_key`.
     pub forward_key: bool,
-    /// Models that are used although the relay does not list them as confidential: name or chute id, exactly. No evidence is asked of them.
+    /// Models that are used although the relay does not list them as confidential: the very name, or chute id, that applications ask for. No evidence is
+    /// asked of them.
     pub allow_non_confidential: Vec<String>,
     /// Asks the relay for its usage events even if the application did not ask for usage.
     pub usage_passthrough: bool,
