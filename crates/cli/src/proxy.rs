@@ -86,8 +86,6 @@ pub struct ProxyArgs {
         value_delimiter = ','
     )]
     pub(crate) authorities: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) chutes: ChutesArgs,
     /// The identity of an instance to trust, with --profile native, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true, env = "SEALWIRE_PIN", value_delimiter = ',')]
     pins: Vec<[u8; 32]>,
@@ -134,6 +132,8 @@ pub struct ProxyArgs {
     handshake_timeout: u64,
     #[command(flatten)]
     pub(crate) apps: AppsArgs,
+    #[command(flatten)]
+    pub(crate) chutes: ChutesArgs,
     /// What the file of settings says that no argument can.
     #[arg(skip)]
     pub tables: FileTables,
