@@ -1,6 +1,8 @@
 //! `sealwire doctor`: what is wrong with a proxy's settings and with its way to an instance, and what to do. The examination is in
 //! [`sealwire_proxy::doctor`]; this reads the settings and prints.
 
+use std::path::Path;
+
 use clap::Args;
 use sealwire_http::net::say;
 use sealwire_proxy::doctor::{Check, Options, Outcome, examine, examine_chutes};
@@ -8,6 +10,7 @@ use serde_json::json;
 
 use crate::provider::{codec, provider};
 use crate::proxy::{ProxyArgs, ProxyError, Purpose, Ready};
+use crate::settings;
 
 /// Arguments of an examination: those of the proxy that is examined, and what to look at.
 #[derive(Args, Clone)]
@@ -47,6 +50,7 @@ pub async fn run(args: DoctorArgs) -> Result<(), Unwell> {
         None => "command line and environment, there is no file of settings".to_owned(),
     };
     let mut checks = vec![Check::pass("config", from)];
+    checks.extend(doubts(&proxy));
     match examined(proxy, &Options { model, live }).await {
         Ok(found) => checks.extend(found),
         Err(error) => checks = vec![refused(&error.to_string())],
@@ -61,6 +65,30 @@ pub async fn run(args: DoctorArgs) -> Result<(), Unwell> {
 /// Always [`Unwell`].
 pub fn without_settings(why: &str, json: bool) -> Result<(), Unwell> {
     print(&[refused(why)], json)
+}
+
+/// What works and should not stay as it is.
+fn doubts(proxy: &ProxyArgs) -> Vec<Check> {
+    let mut doubts = Vec::new();
+    if let (Some(path), true) = (&proxy.tables.path, proxy.tables.is_exposed) {
+        doubts.push(exposed(path));
+    }
+    let strange = settings::strange_variables();
+    if !strange.is_empty() {
+        let detail = format!("no setting is named {}", strange.join(", "));
+        let advice = "`sealwire proxy --help` has the name of each variable";
+        doubts.push(Check::warn("environment", detail, advice));
+    }
+    doubts
+}
+
+fn exposed(path: &Path) -> Check {
+    let path = path.display();
+    Check::warn(
+        "config",
+        format!("a key stands in {path}, which others can read"),
+        format!("run: chmod 600 {path}; or name a file of its own: relay_key = \"@FILE\""),
+    )
 }
 
 async fn examined(proxy: ProxyArgs, options: &Options) -> Result<Vec<Check>, ProxyError> {

@@ -86,8 +86,6 @@ pub struct ProxyArgs {
         value_delimiter = ','
     )]
     pub(crate) authorities: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) chutes: ChutesArgs,
     /// The identity of an instance to trust, with --profile native, as `sealwire instance` prints it; repeat for more
     #[arg(long = "pin", value_name = "IDENTITY", value_parser = parse_identity, allow_hyphen_values = true, env = "SEALWIRE_PIN", value_delimiter = ',')]
     pins: Vec<[u8; 32]>,
@@ -108,7 +106,7 @@ pub struct ProxyArgs {
     )]
     pub(crate) relay_key_from: Option<KeyCommand>,
     /// Without a key of its own for the relay: hands it the application's API key
-    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with = "relay_key")]
+    #[arg(long, env = "SEALWIRE_FORWARD_KEY", conflicts_with_all = ["relay_key", "relay_key_from"])]
     pub(crate) forward_key: bool,
     /// Whether requests leave before the instance has answered the handshake. With `allow` a request may be tried again after an error
     /// and so run more than once: choosing it, also by default, declares that requests are safe to run again
@@ -134,6 +132,8 @@ pub struct ProxyArgs {
     handshake_timeout: u64,
     #[command(flatten)]
     pub(crate) apps: AppsArgs,
+    #[command(flatten)]
+    pub(crate) chutes: ChutesArgs,
     /// What the file of settings says that no argument can.
     #[arg(skip)]
     pub tables: FileTables,
@@ -224,6 +224,9 @@ impl ProxyArgs {
         self.check()?;
         if self.insecure_trust_relay && purpose == Purpose::Serve {
             warn("warning: --insecure-trust-relay lets the relay read everything");
+        }
+        if self.tables.is_exposed && purpose == Purpose::Serve {
+            warn("warning: a key stands in the file of settings, which others can read: chmod 600");
         }
         Ok(match self.profile {
             Profile::Native => Ready::Native(Box::new(self.native(purpose)?)),

@@ -166,3 +166,25 @@ fn what_it_runs_works_with_its_variables_and_not_without_a_key() {
     let home = Home::new().with("SEALWIRE_LISTEN", &listen);
     assert!(home.run(&["healthcheck"]).status.success());
 }
+
+#[test]
+fn every_member_of_the_workspace_goes_into_the_build() {
+    let cargo = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    let cargo = std::fs::read_to_string(cargo).expect("the workspace");
+    let cargo: toml::Table = toml::from_str(&cargo).expect("TOML");
+    let members = cargo["workspace"]["members"].as_array().expect("a list");
+    let ignored = file("Dockerfile.dockerignore");
+    let sent: Vec<&str> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    for member in members {
+        let member = member.as_str().expect("a path");
+        let is_sent = sent.iter().any(|sent| {
+            member
+                .strip_prefix(sent)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        assert!(is_sent || member == ".", "{member}");
+    }
+}

@@ -315,3 +315,30 @@ async fn the_other_profile_is_examined_the_same_way() {
     assert!(printed.contains("its operator can read"), "{printed}");
     assert!(!printed.contains("sk-relay"), "{printed}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_and_a_variable_that_is_none_are_pointed_out() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::with_settings("relay_key = \"sk-of-the-file\"\n");
+    let file = home.path("config/sealwire/proxy.toml");
+    let args = ["--relay", "http://127.0.0.1:1", "--insecure-trust-relay"];
+    for (mode, expected) in [(0o600, None), (0o644, Some("warn"))] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("own");
+        let (_, checks, printed) = examined(&home, &args);
+        let doubt = checks.get(1).filter(|(name, _)| name == "config");
+        assert_eq!(
+            doubt.map(|(_, outcome)| outcome.as_str()),
+            expected,
+            "{printed}"
+        );
+        assert!(!printed.contains("sk-of-the-file"), "{printed}");
+    }
+    let home = Home::new().with("SEALWIRE_RELAYKEY", "sk-1");
+    let (_, _, printed) = examined(&home, &args);
+    assert!(
+        printed.contains("SEALWIRE_RELAYKEY") && !printed.contains("sk-1"),
+        "{printed}"
+    );
+}

@@ -7,6 +7,8 @@ use std::process::Command;
 fn refused(args: &[&str], expected: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_sealwire"))
         .args(args)
+        // Away from the settings of whoever runs the tests.
+        .env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the binary");
     let text = String::from_utf8_lossy(&output.stderr);
@@ -49,7 +51,7 @@ fn a_proxy_takes_one_source_of_keys_and_no_wait_that_it_never_makes() {
             "k",
             "--forward-key",
         ],
-        "'--relay-key <KEY>' cannot be used with '--forward-key'",
+        "'--relay-key <KEY>' cannot be used with '--forward-key",
     );
     let chutes = ["proxy", "--profile", "chutes-v1", "--api-base", URL, trust];
     refused(

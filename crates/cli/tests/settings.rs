@@ -75,6 +75,28 @@ fn a_switch_can_be_turned_off_again() {
 }
 
 #[test]
+fn a_switch_that_is_off_excludes_nothing() {
+    let settings = format!("forward_key = true\npin = [\"{PIN}\"]\nsingle_use = false\n");
+    let key = ["--relay-key", "k"];
+    // A key of its own goes before the file's wish to hand on another.
+    Home::with_settings(&settings)
+        .start(&proxy(&[&RELAY[..], &key].concat()))
+        .listening();
+    let off = ["--forward-key=false", "--insecure-trust-relay=false"];
+    Home::with_settings(&settings)
+        .start(&proxy(&[&RELAY[..], &key, &off].concat()))
+        .listening();
+    let home = Home::with_settings(&settings)
+        .with("SEALWIRE_RELAY_KEY", "k")
+        .with("SEALWIRE_INSECURE_TRUST_RELAY", "false")
+        .with("SEALWIRE_FORWARD_KEY", "false");
+    home.start(&proxy(&RELAY)).listening();
+    let text = Home::with_settings("relay_key = \"k\"\nforward_key = true\n")
+        .refused(&proxy(&[RELAY[0], RELAY[1], "--pin", PIN]));
+    assert!(text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
 fn whom_to_trust_is_chosen_at_the_highest_place_that_says_so() {
     let home =
         Home::with_settings("policy = \"no-such-policy.toml\"\npccs = \"http://127.0.0.1:1\"\n");

@@ -10,7 +10,7 @@ pub(super) fn refusal(status: u16, message: &str) -> Response<Body> {
         400 => "BadRequestError",
         404 => "NotFoundError",
         429 => "RateLimitError",
-        401..=499 => "invalid_request_error",
+        _ if (400..500).contains(&status) => "invalid_request_error",
         _ => "InternalServerError",
     };
     let body = json!({"error": {"message": message, "type": kind, "param": null, "code": status}});

@@ -44,6 +44,8 @@ pub struct FileSettings {
 pub struct FileTables {
     /// The file, if there was one.
     pub(crate) path: Option<PathBuf>,
+    /// A key stands in it, and others can read it.
+    pub(crate) is_exposed: bool,
     /// Names that stand for models.
     pub aliases: BTreeMap<String, String>,
     /// Settings by the model's name at the relay.
@@ -186,7 +188,16 @@ fn parse(path: PathBuf, text: &str) -> Result<FileSettings, FileError> {
         match (key.as_str(), known.get(&key)) {
             (ALIASES, _) => settings.tables.aliases = aliases(&file, value)?,
             (MODELS, _) => settings.tables.models = models(&file, value)?,
-            (_, Some(arg)) => settings.values.push(one(&file, &key, arg, &value)?),
+            (_, Some(arg)) => {
+                let is_key = SECRETS.contains(&key.as_str())
+                    && value.as_str().is_some_and(|key| !key.starts_with('@'));
+                settings.tables.is_exposed |= is_key && is_open(&file);
+                let one = one(&file, &key, arg, &value)?;
+                // Off is what a switch is without the file.
+                if value != Value::Boolean(false) {
+                    settings.values.push(one);
+                }
+            }
             (_, None) => {
                 let near = known.keys().find(|known| near(known, &key)).cloned();
                 return Err(FileError::Unknown { file, key, near });
@@ -236,6 +247,18 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Integer(number) => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// Whether others than its owner can read it.
+#[cfg(unix)]
+fn is_open(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    false
 }
 
 /// Names of files are relative to the file that names them.

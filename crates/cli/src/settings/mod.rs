@@ -29,7 +29,7 @@ const CHOICES: [&[&str]; 4] = [
     &["policy", "pins", "insecure_trust_relay"],
     &["collateral", "pccs"],
     &["app_key", "app_key_from"],
-    &["relay_key", "relay_key_from"],
+    &["relay_key", "relay_key_from", "forward_key"],
 ];
 /// Those that go with a policy only.
 const WITH_POLICY: [&str; 2] = ["collateral", "pccs"];
@@ -84,8 +84,9 @@ pub fn parse(
     };
     let file = file::load(given.get_one::<PathBuf>(CONFIG).map(PathBuf::as_path))?;
     let (values, tables) = file.map_or_else(Default::default, |file| (file.values, file.tables));
+    let off = turned_off(given);
     let spoken = spoken(given, &values);
-    let silenced = silenced(&spoken);
+    let silenced = silenced(&spoken, &off);
     let said = |id: &str| spoken.get(id).copied();
 
     let mut all = arguments.iter().take(2).cloned().collect::<Vec<_>>();
@@ -97,10 +98,15 @@ pub fn parse(
         all.extend(value.arguments.iter().map(OsString::from));
         from_file.push(value);
     }
-    all.extend(arguments.iter().skip(2).cloned());
+    // A switch that is off is as one that nobody has named: it excludes nothing.
+    let is_off = |argument: &OsString| off.iter().any(|(_, given)| argument == given.as_str());
+    let rest = arguments.iter().skip(2);
+    all.extend(rest.filter(|argument| !is_off(argument)).cloned());
     let without_silenced = |arg: Arg| {
-        let of_environment = said(arg.get_id().as_str()) == Some(Place::Environment);
-        if of_environment && silenced.contains(&arg.get_id().as_str()) {
+        let id = arg.get_id().as_str();
+        let is_off = off.iter().any(|(off, _)| off == id);
+        let of_environment = said(id) == Some(Place::Environment);
+        if is_off || (of_environment && silenced.contains(&id)) {
             arg.env(Resettable::Reset)
         } else {
             arg
@@ -125,6 +131,19 @@ pub fn parse(
 /// [`FileError`].
 pub fn load(path: Option<&std::path::Path>) -> Result<Option<FileSettings>, FileError> {
     file::load(path)
+}
+
+/// Variables that look like settings and are none.
+pub(crate) fn strange_variables() -> Vec<String> {
+    let settings = arguments();
+    let known = |name: &str| {
+        let mut variables = settings.get_arguments().filter_map(Arg::get_env);
+        variables.any(|variable| variable == name)
+    };
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("SEALWIRE_") && !known(name))
+        .collect()
 }
 
 /// The arguments that are settings.
@@ -159,6 +178,25 @@ fn prepare(arg: Arg) -> Arg {
         .hide_possible_values(true)
 }
 
+/// Switches that the command line or the environment turns off: the id of each, and how the command line does.
+fn turned_off(given: &ArgMatches) -> Vec<(String, String)> {
+    let settings = arguments();
+    let switches = settings
+        .get_arguments()
+        .filter(|arg| matches!(arg.get_action(), ArgAction::SetTrue));
+    let named = switches.filter_map(|arg| Some((arg.get_id().to_string(), arg.get_long()?)));
+    named
+        .filter(|(id, _)| {
+            let is_explicit = matches!(
+                given.value_source(id),
+                Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+            );
+            is_explicit && given.get_one::<bool>(id) == Some(&false)
+        })
+        .map(|(id, long)| (id, format!("--{long}=false")))
+        .collect()
+}
+
 /// What is said, and by whom.
 fn spoken(given: &ArgMatches, values: &[file::FileValue]) -> BTreeMap<String, Place> {
     let mut spoken: BTreeMap<String, Place> = values
@@ -177,12 +215,13 @@ fn spoken(given: &ArgMatches, values: &[file::FileValue]) -> BTreeMap<String, Pl
 }
 
 /// What does not count, since a higher place has chosen something else.
-fn silenced<'a>(spoken: &'a BTreeMap<String, Place>) -> Vec<&'a str> {
+fn silenced<'a>(spoken: &'a BTreeMap<String, Place>, off: &[(String, String)]) -> Vec<&'a str> {
     let mut silenced = Vec::new();
     for choice in CHOICES {
         let of_choice: Vec<(&'a str, Place)> = spoken
             .iter()
             .filter(|(id, _)| choice.contains(&id.as_str()))
+            .filter(|(id, _)| !off.iter().any(|(off, _)| off == *id))
             .map(|(id, place)| (id.as_str(), *place))
             .collect();
         let highest = of_choice.iter().map(|(_, place)| *place).max();

@@ -132,8 +132,8 @@
     within(
       at('facts'),
       fact('Relay', list(status.relay).join(' ')),
-      fact('Models', status.models ? list(status.models).length : 'not listed yet'),
       fact('Default model', status.default_model ?? 'none'),
+      fact('Models', status.models ? list(status.models).length : 'not listed yet'),
       fact('Running now', status.running),
     );
     const rows = [...list(status.in_flight).map((request) => row(request, true)), ...list(status.requests).map((request) => row(request, false))];
