@@ -1,4 +1,4 @@
-//! A small OpenAI-compatible model server for demos and tests: canned answers, token by token, or what a prompt asks it to do ([`script`]). It is no model.
+//! A small OpenAI-compatible model server for demos and tests: canned answers, token by token, or what a prompt asks it to do (`script.rs`). It is no model.
 
 mod acts;
 mod asked;
