@@ -56,10 +56,10 @@ impl Load {
         })
     }
 
-    /// Asks for small whole answers over so many connections, on each one after the other.
-    pub(crate) fn requests(target: SocketAddr, api: Api, connections: usize) -> Self {
+    /// Asks for small whole answers over so many connections, on each one after the other. The connections are dealt out to the targets.
+    pub(crate) fn requests(targets: &[SocketAddr], api: Api, connections: usize) -> Self {
         Self::of(move |recorder, _, tasks| {
-            for _ in 0..connections {
+            for target in targets.iter().copied().cycle().take(connections) {
                 let recorder = Arc::clone(&recorder);
                 tasks.spawn(async move {
                     loop {
