@@ -77,8 +77,13 @@ impl UsageReader {
                     if let Some(data) = &data {
                         *done = data == "[DONE]";
                     }
-                    let value = data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
-                    let usage = value.as_ref().and_then(usage_of);
+                    // Most events hold no counts: those are not parsed.
+                    let value = data
+                        .filter(|data| data.contains("\"usage\""))
+                        .and_then(|data| serde_json::from_str::<Value>(&data).ok());
+                    let usage = value
+                        .as_ref()
+                        .and_then(|value| usage_of(value).or_else(|| output_of(value, self.usage)));
                     self.usage = usage.or(self.usage);
                     let usage_only = usage.is_some()
                         && value
@@ -128,8 +133,17 @@ impl UsageReader {
     }
 }
 
+/// The counts of an answer or of an event: Responses has them in its `response`, Messages at first in its `message`.
 fn usage_of(answer: &Value) -> Option<TokenUsage> {
-    TokenUsage::from_json(answer.get("usage")?)
+    ["/usage", "/response/usage", "/message/usage"]
+        .iter()
+        .find_map(|place| TokenUsage::from_json(answer.pointer(place)?))
+}
+
+/// Messages may count the prompt at the stream's beginning and the answer at its end.
+fn output_of(event: &Value, before: Option<TokenUsage>) -> Option<TokenUsage> {
+    let output = event.pointer("/usage/output_tokens")?.as_u64()?;
+    before.map(|before| TokenUsage { output, ..before })
 }
 
 /// Whether a stream that ends with these bytes behind its last whole event ends inside another. A CR at the very end was a line end after all.
@@ -141,6 +155,29 @@ fn within_event(rest: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_counts_of_every_api_are_read_from_its_stream() {
+        for (events, expected) in [
+            (
+                "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":3,\"input_tokens_details\":{\"cached_tokens\":2}}}}\n\n",
+                (7, 3, 2),
+            ),
+            (
+                "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":2,\"output_tokens\":0}}}\n\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":3}}\n\n",
+                (7, 3, 2),
+            ),
+        ] {
+            let mut reader = UsageReader::new(Some(b"text/event-stream"), true);
+            let mut out = Vec::new();
+            reader
+                .push(Bytes::from_static(events.as_bytes()), &mut out)
+                .expect("small");
+            assert_eq!(out.concat(), events.as_bytes());
+            let usage = reader.so_far().expect("counts");
+            assert_eq!((usage.input, usage.output, usage.cached), expected);
+        }
+    }
 
     const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n\
         data: {\"choices\":[{\"delta\":{}}]}\n\n\

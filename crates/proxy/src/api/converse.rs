@@ -106,12 +106,7 @@ impl<B: Backend> Inner<B> {
         let (sender, body) = channel(WAITING);
         Ok(Ready::Stream(Box::new(move |mut follow: Follow| {
             follow.status(200);
-            let mut outlet = Outlet {
-                writer,
-                sender,
-                keep_alive,
-                follow,
-            };
+            let mut outlet = Outlet::new(writer, sender, keep_alive, follow);
             tokio::spawn(async move {
                 if outlet.begin().await.is_err() || outlet.show_life().await.is_err() {
                     return;
@@ -284,12 +279,7 @@ impl<B: Backend> Inner<B> {
                 let keep_alive = self.apps.keep_alive;
                 Ok(Ready::Stream(Box::new(move |mut follow: Follow| {
                     follow.status(answered.status.as_u16());
-                    let mut outlet = Outlet {
-                        writer: form.writer(),
-                        sender,
-                        keep_alive,
-                        follow,
-                    };
+                    let mut outlet = Outlet::new(form.writer(), sender, keep_alive, follow);
                     tokio::spawn(async move {
                         if outlet.begin().await.is_ok() {
                             outlet.carry(answered.source).await;
@@ -350,14 +340,6 @@ impl Whole {
             .and_then(|value| value.to_str().ok())
             .map(Into::into);
         error
-    }
-}
-
-impl Outlet {
-    /// The first sign of life, for an answer that is late.
-    async fn show_life(&mut self) -> Result<(), sealwire_http::net::Closed> {
-        let signs = self.writer.keep_alive();
-        self.sender.send(signs).await
     }
 }
 

@@ -1,10 +1,11 @@
 //! Carries a streamed answer to the application, and shows that the connection lives while nothing comes.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use sealwire_http::net::{BodySender, Closed};
 use sealwire_http::openai::ApiError;
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::recent::Follow;
 use super::writer::{Ending, Writer};
@@ -13,12 +14,31 @@ use crate::backend::{Next, Source};
 /// The application's end of one stream.
 pub(super) struct Outlet {
     pub(super) writer: Writer,
-    pub(super) sender: BodySender,
-    pub(super) keep_alive: Duration,
     pub(super) follow: Follow,
+    sender: BodySender,
+    keep_alive: Duration,
+    /// When something was last sent; the timer is set again only when it fires, not for each piece.
+    sent: Instant,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Outlet {
+    pub(super) fn new(
+        writer: Writer,
+        sender: BodySender,
+        keep_alive: Duration,
+        follow: Follow,
+    ) -> Self {
+        Self {
+            writer,
+            follow,
+            sender,
+            keep_alive,
+            sent: Instant::now(),
+            timer: Box::pin(sleep(keep_alive)),
+        }
+    }
+
     /// Sends what the application may see first.
     pub(super) async fn begin(&mut self) -> Result<(), Closed> {
         let first = self.writer.begin();
@@ -35,12 +55,21 @@ impl Outlet {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 () = self.sender.closed() => return Err(Closed),
-                () = sleep(self.keep_alive) => {
-                    let signs = self.writer.keep_alive();
-                    self.sender.send(signs).await?;
+                () = self.timer.as_mut() => {
+                    if self.sent.elapsed() >= self.keep_alive {
+                        self.show_life().await?;
+                    }
+                    self.timer.as_mut().reset(self.sent + self.keep_alive);
                 }
             }
         }
+    }
+
+    /// Shows that the connection lives.
+    pub(super) async fn show_life(&mut self) -> Result<(), Closed> {
+        let signs = self.writer.keep_alive();
+        self.sent = Instant::now();
+        self.sender.send(signs).await
     }
 
     /// Passes whole events on as they come, the end of the stream only when it is known to be whole. A client that is gone ends it: dropping the source
@@ -58,6 +87,7 @@ impl Outlet {
             match step {
                 Ok(events) => {
                     self.follow.sent(events.len());
+                    self.sent = Instant::now();
                     if self.sender.send(events).await.is_err() {
                         return;
                     }
