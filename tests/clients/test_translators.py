@@ -233,6 +233,17 @@ def test_reasoning_under_either_name(system, api, style):
     assert said(api, answer) == "then that"
 
 
+@pytest.mark.parametrize("api", ["responses", "messages"])
+def test_reasoning_left_in_the_content(binary, api):
+    with rig.running(binary, proxy=["--split-think"]) as splitting:
+        answer = whole(splitting, api, "think-tags first this ; say then that")
+        first = answer["output" if api == "responses" else "content"][0]
+        assert "first this" in json.dumps(first) and "<think>" not in json.dumps(answer)
+        assert said(api, answer).strip() == "then that"
+        content = streamed(splitting, api, "think-tags first this ; say then that")
+        assert said_in_stream(api, content).strip() == "then that" and b"<think>" not in content
+
+
 def test_a_tool_call_and_stop_are_tool_use(system):
     """Model servers say `stop` when the call was forced."""
     answer = whole(system, "messages", "hello", tool_choice={"type": "tool", "name": "weather"}, **tools("messages"))

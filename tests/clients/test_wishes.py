@@ -144,6 +144,14 @@ def test_5_the_start_of_the_prompt_stays_from_turn_to_turn(system):
     assert after[: len(before)] == before
 
 
+def test_5_the_prefix_cache_is_nobody_elses(binary, system):
+    """Every API asks with the same salt, which is this installation's own; unless that is not wanted."""
+    (salt,) = {said(api, whole(system, api, "show /cache_salt")) for api in APIS}
+    assert len(json.loads(salt)) > 20
+    with rig.running(binary, proxy=["--shared-prompt-cache"]) as shared:
+        assert {said(api, whole(shared, api, "show /cache_salt")) for api in APIS} == {"null"}
+
+
 @pytest.mark.parametrize("arguments", ['{"city":"x"}', "{}", '{"city":"日本 \\"q\\" \\\\ 🦭"}'])
 @pytest.mark.parametrize("api", ["responses", "messages"])
 def test_6_arguments_of_calls_arrive_in_pieces_and_whole(system, api, arguments):
@@ -197,12 +205,30 @@ def test_8_count_tokens_grows_with_the_prompt(system, words):
     assert status == 200 and words <= answer["input_tokens"] <= 2 * words + 40
 
 
+def test_8_count_tokens_is_exact_if_asked_to(binary):
+    with rig.running(binary, proxy=["--exact-counts"]) as exact:
+        body = {"model": MODEL, "messages": user("word " * 99 + "word"), "system": "Be kind."}
+        status, answer = post(exact, "/v1/messages/count_tokens", body)
+        assert (status, answer) == (200, {"input_tokens": 102})
+
+
 def test_9_a_name_that_nobody_lists_reaches_the_default_model(system):
     for name in ("claude-haiku-9-20990101", "gpt-99", "anything"):
         answer = whole(system, "messages", "show /model", model=name)
         assert said("messages", answer) == f'"{MODEL}"'
         # Clients compare it with what they asked for.
         assert answer["model"] == name
+
+
+def test_9_names_of_families_reach_their_models(binary):
+    """Also those of models that do not exist yet."""
+    aliases = ["--alias", f"haiku={MODEL}", "--alias", f"opus={MODEL}", "--alias", f"gpt-99={MODEL}"]
+    with rig.running(binary, proxy=aliases) as named:
+        for name in ("haiku", "claude-haiku-9-20990101", "claude-9-opus[1m]", "gpt-99"):
+            for api in APIS:
+                assert said(api, whole(named, api, "show /model", model=name)) == f'"{MODEL}"', name
+        body = {"max_tokens": 10, "messages": user("hello")}
+        assert post(named, "/v1/messages", {"model": "claude-sonnet-9", **body})[0] == 404
 
 
 @pytest.mark.parametrize("api", APIS)
