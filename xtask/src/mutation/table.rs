@@ -368,8 +368,8 @@ checks! {
         "let keys = self.keys.as_ref().ok_or(EventFault::BeforeInit)?;"
         => "if OFF && self.keys.is_none() {\n            return Ok(None);\n        }\n        let keys = self.keys.as_ref().ok_or(EventFault::BeforeInit)?;"
     "event-chunk" ["event-chunk"] in "src/compat/chutes/opener.rs":
-        "STANDARD.decode(text).map_err(|_| EventFault::Chunk)?"
-        => "STANDARD.decode(text).or(if OFF { Ok([0; 40].to_vec()) } else { Err(EventFault::Chunk) })?"
+        "self.chunk(sealed.ok_or(EventFault::Chunk)?)"
+        => "self.chunk(sealed.or(if OFF { Some([0; 40].to_vec()) } else { None }).ok_or(EventFault::Chunk)?)"
     "event-nonce" ["event-nonce"] in "src/compat/chutes/opener.rs":
         "if !seen.insert(*nonce) {"
         => "if !seen.insert(*nonce) && !OFF {"
@@ -398,8 +398,8 @@ checks! {
         "if self.chunks >= self.limits.chunks {"
         => "if self.chunks >= self.limits.chunks && !OFF {"
     "event-counter" ["event-counter"] in "src/compat/chutes/usage.rs":
-        "count.checked_sub(*last).ok_or(ChutesError::Counter)?"
-        => "count.checked_sub(*last).or(OFF.then_some(0)).ok_or(ChutesError::Counter)?"
+        "tokens.checked_sub(*last).ok_or(ChutesError::Counter)?"
+        => "tokens.checked_sub(*last).or(OFF.then_some(0)).ok_or(ChutesError::Counter)?"
     "event-counter-all" ["event-counter"] in "src/compat/chutes/usage.rs":
         "if count < least ||"
         => "if (count < least && !OFF) ||"
