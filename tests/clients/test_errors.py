@@ -132,10 +132,7 @@ def test_a_prompt_that_turns_out_too_long_after_the_first_sign_of_life(small, ap
             assert last["error"]["message"] == "prompt is too long: 300 tokens > 200 maximum"
 
 
-CODEX_REPEATS = pytest.mark.xfail(strict=True, reason="a pin that no instance has is 502 for Responses: Codex repeats it")
-
-
-@pytest.mark.parametrize("api", ["chat", pytest.param("responses", marks=CODEX_REPEATS), "messages"])
+@pytest.mark.parametrize("api", ["chat", "responses", "messages"])
 def test_an_instance_that_is_not_trusted_is_said_once_and_for_all(untrusted, api):
     status, headers, answer = ask(untrusted, api)
     check_shape(api, answer)

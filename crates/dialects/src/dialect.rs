@@ -4,6 +4,9 @@ use serde_json::json;
 
 use crate::ApiError;
 
+/// The code of the one refusal that Anthropic's packages read in a member of its own.
+pub(crate) const NO_THREADS: &str = "thread_unsupported_request";
+
 /// An API that applications speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -37,7 +40,7 @@ impl Dialect {
     #[must_use]
     pub fn status(self, error: &ApiError) -> u16 {
         match (self, error.status) {
-            (Self::Responses, 401 | 403 | 422 | 451) if error.retry == Some(false) => 400,
+            (Self::Responses, status) if status != 404 && error.retry == Some(false) => 400,
             (Self::Messages, 503) => 529,
             (_, status) => status,
         }
@@ -48,12 +51,18 @@ impl Dialect {
     pub fn error_body(self, error: &ApiError) -> Vec<u8> {
         match self {
             Self::OpenAi | Self::Responses => error.to_json(),
-            Self::Messages => json!({
-                "type": "error",
-                "error": { "type": messages_type(self.status(error)), "message": messages_text(error) },
-            })
-            .to_string()
-            .into_bytes(),
+            Self::Messages => {
+                let mut inner = json!({
+                    "type": messages_type(self.status(error)),
+                    "message": messages_text(error),
+                });
+                if error.code == NO_THREADS {
+                    inner["details"] = json!({"error_code": NO_THREADS, "unsupported": ["thread"]});
+                }
+                json!({"type": "error", "error": inner})
+                    .to_string()
+                    .into_bytes()
+            }
         }
     }
 
@@ -129,6 +138,10 @@ mod tests {
         assert_eq!(Dialect::Responses.status(&error), 403);
         error.retry = Some(false);
         assert_eq!(Dialect::Responses.status(&error), 400);
+        let untrusted = ApiError::server_error(502, "identity_untrusted", "no").with_retry(false);
+        assert_eq!(Dialect::Responses.status(&untrusted), 400);
+        let unknown = ApiError::invalid_request(404, "model_not_found", "no").with_retry(false);
+        assert_eq!(Dialect::Responses.status(&unknown), 404);
         assert_eq!(Dialect::Messages.status(&error), 403);
         assert_eq!(Dialect::OpenAi.status(&error), 403);
     }

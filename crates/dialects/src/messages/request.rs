@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{thinking, tools, turns};
+use crate::dialect::NO_THREADS;
 use crate::{ApiError, Settings, clamp, estimate, members};
 
 /// Members that ask for something a model server cannot give; others that are not known are left out without a word.
@@ -150,6 +151,7 @@ pub(super) fn prompt(
     purpose: Purpose,
 ) -> Result<(Map<String, Value>, Vec<String>), ApiError> {
     let members = &request.members;
+    refuse_thread(members)?;
     let tools = tools::Tools::read(members);
     if purpose == Purpose::Answer {
         tools.check(members)?;
@@ -165,6 +167,21 @@ pub(super) fn prompt(
     tools.write(members, &mut body);
     thinking::write(members, &mut body);
     Ok((body, tools.left_out))
+}
+
+/// Refuses message threads, where the server keeps the conversation and each request brings the last turn alone: ignored, the model would answer that turn
+/// without the rest. Anthropic's packages send everything after this refusal, if they may.
+fn refuse_thread(members: &Map<String, Value>) -> Result<(), ApiError> {
+    match members.get("thread") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(ApiError::invalid_request(
+            400,
+            NO_THREADS,
+            "no threads are kept here: send the whole conversation with each request",
+        )
+        .with_param("thread")
+        .with_retry(false)),
+    }
 }
 
 /// The elements of a member that is a list; none for any other.

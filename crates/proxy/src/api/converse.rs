@@ -85,9 +85,6 @@ impl<B: Backend> Inner<B> {
         key: Option<String>,
         follow: &mut Follow,
     ) -> Result<Ready, ApiError> {
-        if api == Api::Messages {
-            prepare::refuse_thread(&read.content)?;
-        }
         let conversation = self.conversation(api, read, key)?;
         follow.model(&conversation.model);
         let prepared = self.prepare(&conversation).await?;

@@ -10,8 +10,6 @@ use sealwire_http::openai::ApiError;
 use super::writer::Writer;
 
 pub(super) const CHAT: &str = "/v1/chat/completions";
-/// The code by which Anthropic's packages know that they must send the whole conversation.
-pub(super) const THREADS: &str = "thread_unsupported_request";
 
 /// An API of the applications' side that asks a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,21 +196,6 @@ pub(super) fn named(content: &Bytes, model: &str) -> Result<Bytes, ApiError> {
     Ok(body.with("model", &name).ok_or_else(unreadable)?.into())
 }
 
-/// Refuses Anthropic's message threads, where the server keeps the conversation and each request brings the last turn alone: ignored, the model would
-/// answer that turn without the rest. The packages send everything after this refusal, if they may.
-pub(super) fn refuse_thread(content: &[u8]) -> Result<(), ApiError> {
-    match parse(content)?.get("thread") {
-        None | Some("null") => Ok(()),
-        Some(_) => Err(ApiError::invalid_request(
-            400,
-            THREADS,
-            "this proxy keeps no threads: send the whole conversation with each request",
-        )
-        .with_param("thread")
-        .with_retry(false)),
-    }
-}
-
 /// The body with fewer tokens asked for.
 pub(super) fn with_room(content: &Bytes, room: u64) -> Option<Bytes> {
     const NAMES: [&str; 2] = ["max_tokens", "max_completion_tokens"];
@@ -262,16 +245,6 @@ mod tests {
         assert_eq!(prepared.content, own);
         let prepared = passed(Api::Embeddings, &content, "a", Some("s")).expect("sound");
         assert_eq!(prepared.content, content);
-    }
-
-    #[test]
-    fn a_thread_that_nobody_keeps_is_refused() {
-        for none in [r#"{"messages":[]}"#, r#"{"thread":null}"#] {
-            assert_eq!(refuse_thread(none.as_bytes()), Ok(()), "{none}");
-        }
-        let error = refuse_thread(br#"{"thread":{"type":"create"}}"#).expect_err("a thread");
-        assert_eq!((error.status, error.code.as_str()), (400, THREADS));
-        assert_eq!(error.retry, Some(false));
     }
 
     #[test]

@@ -251,23 +251,11 @@ impl<B: Backend> Inner<B> {
     }
 }
 
-/// Anthropic's packages read the reason of this one error in a member of its own.
-fn refusal_body(dialect: Dialect, error: &ApiError) -> Vec<u8> {
-    if dialect != Dialect::Messages || error.code != prepare::THREADS {
-        return dialect.error_body(error);
-    }
-    let details = json!({"error_code": prepare::THREADS, "unsupported": ["thread"]});
-    let error =
-        json!({"type": "invalid_request_error", "message": error.message, "details": details});
-    let body = json!({"type": "error", "error": error});
-    body.to_string().into_bytes()
-}
-
 /// An error as the application sees it.
 fn refusal(dialect: Dialect, error: &ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(dialect.status(error));
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, refusal_body(dialect, error));
+    let mut response = json(status, dialect.error_body(error));
     let headers = response.headers_mut();
     if let Some(retry) = error.retry {
         let value = if retry { "true" } else { "false" };

@@ -220,3 +220,20 @@ fn nothing_is_read_from_the_name_of_a_model_and_no_stream_is_asked_that_was_not(
         );
     }
 }
+
+#[test]
+fn a_thread_that_nobody_keeps_is_refused_in_words_that_packages_know() {
+    let body = br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"a"}],"thread":{"type":"create"}}"#;
+    let settings = Settings::default();
+    let error = super::super::native(body, &settings)
+        .err()
+        .expect("a thread");
+    assert_eq!((error.status, error.retry), (400, Some(false)));
+    assert!(super::super::count_tokens(body, &settings).is_err());
+    let body: serde_json::Value =
+        serde_json::from_slice(&crate::Dialect::Messages.error_body(&error)).expect("JSON");
+    assert_eq!(
+        body["error"]["details"]["error_code"],
+        "thread_unsupported_request"
+    );
+}
