@@ -155,6 +155,8 @@ def test_our_client_whole(ours, theirs, proxy):
     assert answer.choices[0].message.content == direct(ours).choices[0].message.content
     (seen,) = theirs.seen
     assert seen["path"] == "/v1/chat/completions"
+    # The salt of this installation keeps its prefix cache apart from others'.
+    assert len(seen["body"].pop("cache_salt")) >= 32
     assert seen["body"] == {"model": MODEL, "messages": ASKED}
 
 
