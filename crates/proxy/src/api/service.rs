@@ -66,6 +66,8 @@ impl<B: Backend> Service<B> {
         limits: ApiLimits,
         provider: CryptoProvider,
     ) -> Self {
+        // The first bytes seed the generator, which takes tens of milliseconds: before the first request, not within it. A fault shows when bytes are needed.
+        let _ = provider.random.fill(&mut [0]);
         Self(Arc::new(Inner {
             backend,
             front,
