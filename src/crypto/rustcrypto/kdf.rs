@@ -23,3 +23,9 @@ impl Kdf for HkdfSha256 {
             .map_err(|_| CryptoError::Invalid)
     }
 }
+
+/// The hash states that HMAC derives from a key are erased: does not compile without the feature that makes it so.
+const _: () = {
+    const fn erased<T: zeroize::ZeroizeOnDrop>() {}
+    erased::<Sha256>();
+};

@@ -6,7 +6,7 @@ use crate::run::{cargo_locked, read};
 const RELAY: &str = "sealwire-relay";
 
 /// Packages that could open what the relay carries, and the libraries that hold such code.
-const FORBIDDEN: [&str; 17] = [
+const FORBIDDEN: [&str; 18] = [
     "ml-kem",
     "x-wing",
     "kem",
@@ -14,6 +14,7 @@ const FORBIDDEN: [&str; 17] = [
     "chacha20poly1305",
     "chacha20",
     "poly1305",
+    "libcrux-poly1305",
     "aead",
     "aes-gcm",
     "sealwire-aws-lc-rs",
