@@ -151,11 +151,15 @@ class System:
     """One model server, one relay, one proxy, and instances, one unless more are asked for. The relay is tapped on both sides.
 
     `model` and `proxy` are more arguments for these two. The proxy trusts the instances unless it has another pin, or a policy.
-    Each of `others` is the name of one more model, with a server and an instance of its own.
+    Each of `others` is the name of one more model, with a server and an instance of its own. `front` stands before each model server: it is made
+    with that one's address, has a `url`, and is stopped.
     """
 
-    def __init__(self, binary, pin=None, policy=None, delay=TOKEN_DELAY, instances=1, others=(), model=(), proxy=()):
+    def __init__(
+        self, binary, pin=None, policy=None, delay=TOKEN_DELAY, instances=1, others=(), model=(), proxy=(), front=None
+    ):
         self._parts = []
+        self._front = front
         try:
             self.labels = {MODEL, *others}
             self._start(binary, delay, [MODEL] * instances + [*others], model)
@@ -174,8 +178,9 @@ class System:
         }
         self.model = models[MODEL]
         self.upstream = self.model.url()
+        upstreams = {label: self._before(model.url()) for label, model in models.items()}
         self.instances = [
-            self._run(binary, "instance", "--upstream", models[label].url(), "--model", label, "--evidence", "none")
+            self._run(binary, "instance", "--upstream", upstreams[label], "--model", label, "--evidence", "none")
             for label in labels
         ]
         self.identities = [instance.value("identity") for instance in self.instances]
@@ -199,6 +204,13 @@ class System:
         tap = Tap(url)
         self._parts.append(tap)
         return tap
+
+    def _before(self, url):
+        if self._front is None:
+            return url
+        self.front = self._front(url)
+        self._parts.append(self.front)
+        return self.front.url
 
     def wait_for_model(self):
         """Start order does not matter, but the relay has to have asked the instance once."""

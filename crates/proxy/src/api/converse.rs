@@ -13,7 +13,7 @@ use sealwire_http::openai::ApiError;
 use tokio::time::timeout;
 
 use super::prepare::{self, Api, Form, Prepared};
-use super::pump::Outlet;
+use super::pump::{Outlet, Unfit};
 use super::read::{Read, read};
 use super::recent::Follow;
 use super::service::Inner;
@@ -62,8 +62,8 @@ impl<B: Backend> Inner<B> {
     ) -> Result<Response<Body>, ApiError> {
         let key = self.front.relay_key(request.headers());
         let read = read(request, self.limits.request_bytes, self.limits.request_idle).await?;
-        let mut follow = self.recent.follow(api.name(), read.content.len());
-        let result = self.answer(api, read, key, &mut follow).await;
+        let follow = self.recent.follow(api.name(), read.content.len());
+        let result = self.answer(api, read, key, &follow).await;
         match result {
             Ok(Ready::Response(response)) => {
                 follow.status(response.status().as_u16());
@@ -83,7 +83,7 @@ impl<B: Backend> Inner<B> {
         api: Api,
         read: Read,
         key: Option<String>,
-        follow: &mut Follow,
+        follow: &Follow,
     ) -> Result<Ready, ApiError> {
         let conversation = self.conversation(api, read, key)?;
         follow.model(&conversation.model);
@@ -101,7 +101,7 @@ impl<B: Backend> Inner<B> {
         }
         // From here on the status is 200, and what goes wrong is said inside the stream.
         let (sender, body) = channel(WAITING);
-        Ok(Ready::Stream(Box::new(move |mut follow: Follow| {
+        Ok(Ready::Stream(Box::new(move |follow: Follow| {
             follow.status(200);
             let mut outlet = Outlet::new(writer, sender, keep_alive, follow);
             tokio::spawn(async move {
@@ -110,7 +110,11 @@ impl<B: Backend> Inner<B> {
                 }
                 match outlet.wait(asking).await {
                     Err(_) => {}
-                    Ok(Ok(Answer::Stream(answered, _))) => outlet.carry(answered.source).await,
+                    Ok(Ok(Answer::Stream(answered, form))) => match outlet.adopt(&form).await {
+                        Ok(()) => outlet.carry(answered.source).await,
+                        Err(Unfit::Gone) => {}
+                        Err(Unfit::Begun(error)) => outlet.fail(&error).await,
+                    },
                     Ok(Ok(Answer::Whole(whole, _))) => outlet.fail(&whole.error()).await,
                     Ok(Err(error)) => outlet.fail(&error).await,
                 }
@@ -265,16 +269,12 @@ impl<B: Backend> Inner<B> {
     }
 
     /// The response for an answer that came in time.
-    async fn written(
-        &self,
-        answer: Answer<B::Source>,
-        follow: &mut Follow,
-    ) -> Result<Ready, ApiError> {
+    async fn written(&self, answer: Answer<B::Source>, follow: &Follow) -> Result<Ready, ApiError> {
         match answer {
             Answer::Stream(answered, form) => {
                 let (sender, body) = channel(WAITING);
                 let keep_alive = self.apps.keep_alive;
-                Ok(Ready::Stream(Box::new(move |mut follow: Follow| {
+                Ok(Ready::Stream(Box::new(move |follow: Follow| {
                     follow.status(answered.status.as_u16());
                     let mut outlet = Outlet::new(form.writer(), sender, keep_alive, follow);
                     tokio::spawn(async move {

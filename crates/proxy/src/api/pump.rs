@@ -7,9 +7,18 @@ use sealwire_http::net::{BodySender, Closed};
 use sealwire_http::openai::ApiError;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::prepare::Form;
 use super::recent::Follow;
 use super::writer::{Ending, Writer};
 use crate::backend::{Next, Source};
+
+/// Why a stream that has begun cannot take an answer.
+pub(super) enum Unfit {
+    /// The application is gone.
+    Gone,
+    /// What was sent is of another form.
+    Begun(ApiError),
+}
 
 /// The application's end of one stream.
 pub(super) struct Outlet {
@@ -43,6 +52,26 @@ impl Outlet {
     pub(super) async fn begin(&mut self) -> Result<(), Closed> {
         let first = self.writer.begin();
         self.sender.send(first).await
+    }
+
+    /// Goes over to the form of the answer that came, which need not be the one that was expected when the stream began.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub(super) async fn adopt(&mut self, form: &Form) -> Result<(), Unfit> {
+        match (self.writer.passes_on(), form) {
+            // Nothing but signs of life has been written.
+            (true, Form::Translated(_)) => {
+                self.writer = form.writer();
+                self.begin().await.map_err(|Closed| Unfit::Gone)
+            }
+            (false, Form::Passed { .. }) => Err(Unfit::Begun(ApiError::server_error(
+                502,
+                "form_changed",
+                "sealwire: the answer of the default model came in another form than the one begun; name that model and try again",
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Waits for something, and shows meanwhile that the connection lives.
@@ -97,7 +126,7 @@ impl Outlet {
         }
     }
 
-    async fn end(mut self) {
+    async fn end(self) {
         let rest = self.writer.end();
         self.follow.sent(rest.len());
         if self.sender.send(rest).await.is_ok() {
@@ -106,7 +135,7 @@ impl Outlet {
     }
 
     /// Tells the application that the answer is broken.
-    pub(super) async fn fail(mut self, error: &ApiError) {
+    pub(super) async fn fail(self, error: &ApiError) {
         self.follow.failed(&error.code);
         let (last, ending) = self.writer.fail(error);
         if self.sender.send(last).await.is_err() {

@@ -1,7 +1,8 @@
 //! The last requests, as sizes and times only, for the status page.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -24,29 +25,35 @@ pub(super) struct Recent {
 #[derive(Default)]
 struct Running {
     next: u64,
-    requests: BTreeMap<u64, Begun>,
+    requests: BTreeMap<u64, Arc<Record>>,
 }
 
-/// What is known of a request at its begin.
-struct Begun {
+/// What is known of one request. It is written while pieces go by, so it takes no lock for that.
+struct Record {
     api: &'static str,
-    model: String,
     at: u64,
     start: Instant,
-    first: Option<u64>,
     bytes_in: usize,
-    bytes_out: usize,
+    bytes_out: AtomicU64,
+    /// Milliseconds to the first byte.
+    first: OnceLock<u64>,
+    model: OnceLock<String>,
+    status: AtomicU16,
+    code: OnceLock<String>,
 }
 
-impl Begun {
+impl Record {
     fn to_json(&self) -> Value {
         json!({
             "at": self.at,
             "api": self.api,
-            "model": self.model,
+            "model": self.model.get().map_or("", String::as_str),
+            // 0: there is none, or the application went away before there was one.
+            "status": self.status.load(Ordering::Relaxed),
+            "error": self.code.get(),
             "bytes_in": self.bytes_in,
-            "bytes_out": self.bytes_out,
-            "first_byte_ms": self.first,
+            "bytes_out": self.bytes_out.load(Ordering::Relaxed),
+            "first_byte_ms": self.first.get(),
             "total_ms": milliseconds(self.start),
         })
     }
@@ -55,33 +62,26 @@ impl Begun {
 impl Recent {
     /// Begins to follow a request.
     pub(super) fn follow(self: &Arc<Self>, api: &'static str, bytes_in: usize) -> Follow {
-        let (at, start) = (unix_now(), Instant::now());
+        let record = Arc::new(Record {
+            api,
+            at: unix_now(),
+            start: Instant::now(),
+            bytes_in,
+            bytes_out: AtomicU64::new(0),
+            first: OnceLock::new(),
+            model: OnceLock::new(),
+            status: AtomicU16::new(0),
+            code: OnceLock::new(),
+        });
         let mut running = lock(&self.running);
         let number = running.next;
         running.next = number.wrapping_add(1);
-        let begun = Begun {
-            api,
-            model: String::new(),
-            at,
-            start,
-            first: None,
-            bytes_in,
-            bytes_out: 0,
-        };
-        running.requests.insert(number, begun);
+        running.requests.insert(number, Arc::clone(&record));
         drop(running);
         Follow {
             recent: Arc::clone(self),
             number,
-            api,
-            model: String::new(),
-            at,
-            start,
-            first: None,
-            bytes_in,
-            bytes_out: 0,
-            status: 0,
-            code: None,
+            record,
         }
     }
 
@@ -90,7 +90,7 @@ impl Recent {
         let requests: Vec<Value> = lock(&self.ended).iter().rev().cloned().collect();
         let running = lock(&self.running);
         let in_flight = running.requests.values().rev().take(KEPT);
-        let in_flight: Vec<Value> = in_flight.map(Begun::to_json).collect();
+        let in_flight: Vec<Value> = in_flight.map(|record| record.to_json()).collect();
         json!({"running": running.requests.len(), "in_flight": in_flight, "requests": requests})
     }
 }
@@ -99,63 +99,40 @@ impl Recent {
 pub(super) struct Follow {
     recent: Arc<Recent>,
     number: u64,
-    api: &'static str,
-    model: String,
-    at: u64,
-    start: Instant,
-    first: Option<u64>,
-    bytes_in: usize,
-    bytes_out: usize,
-    status: u16,
-    code: Option<String>,
+    record: Arc<Record>,
 }
 
 impl Follow {
-    pub(super) fn model(&mut self, model: &str) {
-        self.model = model.chars().take(MAX_NAME).collect();
-        let mut running = lock(&self.recent.running);
-        if let Some(begun) = running.requests.get_mut(&self.number) {
-            begun.model.clone_from(&self.model);
-        }
+    /// The first name stays.
+    pub(super) fn model(&self, model: &str) {
+        let name = || model.chars().take(MAX_NAME).collect();
+        self.record.model.get_or_init(name);
     }
 
-    pub(super) fn status(&mut self, status: u16) {
-        self.status = status;
+    pub(super) fn status(&self, status: u16) {
+        self.record.status.store(status, Ordering::Relaxed);
     }
 
-    /// The stable code of what went wrong.
-    pub(super) fn failed(&mut self, code: &str) {
-        self.code = Some(code.to_owned());
+    /// The stable code of what went wrong first.
+    pub(super) fn failed(&self, code: &str) {
+        self.record.code.get_or_init(|| code.to_owned());
     }
 
     /// Bytes of content for the application.
-    pub(super) fn sent(&mut self, bytes: usize) {
-        if bytes > 0 && self.first.is_none() {
-            self.first = Some(milliseconds(self.start));
+    pub(super) fn sent(&self, bytes: usize) {
+        let record = &self.record;
+        if bytes > 0 {
+            record.first.get_or_init(|| milliseconds(record.start));
         }
-        self.bytes_out = self.bytes_out.saturating_add(bytes);
-        let mut running = lock(&self.recent.running);
-        if let Some(begun) = running.requests.get_mut(&self.number) {
-            (begun.first, begun.bytes_out) = (self.first, self.bytes_out);
-        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        record.bytes_out.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Follow {
     fn drop(&mut self) {
         lock(&self.recent.running).requests.remove(&self.number);
-        let entry = json!({
-            "at": self.at,
-            "api": self.api,
-            "model": self.model,
-            // 0: the application went away before there was one.
-            "status": self.status,
-            "error": self.code,
-            "bytes_in": self.bytes_in,
-            "bytes_out": self.bytes_out,
-            "first_byte_ms": self.first,
-            "total_ms": milliseconds(self.start),
-        });
+        let entry = self.record.to_json();
         let mut ended = lock(&self.recent.ended);
         if ended.len() >= KEPT {
             ended.pop_front();
@@ -180,7 +157,7 @@ mod tests {
     #[test]
     fn a_request_is_shown_while_it_runs_and_after_it() {
         let recent = Arc::new(Recent::default());
-        let mut follow = recent.follow("chat", 7);
+        let follow = recent.follow("chat", 7);
         follow.model("org/model");
         follow.sent(3);
         let shown = recent.to_json();

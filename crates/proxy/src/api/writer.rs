@@ -60,6 +60,11 @@ impl Writer {
         }
     }
 
+    /// Whether events go on as they come: then nothing is begun before the first of them.
+    pub(crate) fn passes_on(&self) -> bool {
+        matches!(self.form, Form::Passed { .. })
+    }
+
     /// What the application may see first.
     pub(crate) fn begin(&mut self) -> Bytes {
         let mut out = Vec::new();
