@@ -204,11 +204,13 @@ fn chunks(published: &mut Published, codecs: &[(&'static str, Codec)], goals: &[
         op = serde_json::json!({ "op": "again", "times": 1 });
         for (at, (_, codec)) in codecs.iter().enumerate() {
             let (wire, mut opener) = wire(codec);
+            let wire = String::from_utf8(wire).expect("text");
+            let events: Vec<&str> = wire.split_inclusive("\n\n").collect();
             let start = Instant::now();
             let mut released = 0;
-            // An event a read, as a relay sends them.
-            for event in wire.split_inclusive(|byte| *byte == b'\n') {
-                opener.push(event);
+            // An event a read, as a relay sends them, and as the published client gets them.
+            for event in &events {
+                opener.push(event.as_bytes());
                 while let Some(event) = opener.next_event().expect("sound") {
                     std::hint::black_box(event);
                     released += 1;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use sealwire_cli::{
@@ -10,6 +11,7 @@ use sealwire_cli::{
 };
 use sealwire_http::net::stop_signal;
 use sealwire_relay::args as relay;
+use tokio::runtime::{Builder, Runtime};
 
 #[derive(Parser)]
 #[command(
@@ -48,12 +50,31 @@ enum Command {
     Vectors(vectors::VectorsArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command = match arguments() {
         Ok(command) => command,
         Err(error) => return refused(error),
     };
+    match runtime(&command) {
+        Ok(runtime) => runtime.block_on(run(command)),
+        Err(error) => {
+            eprintln!("sealwire: no threads to run on: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Threads for the command. A proxy shares its machine with the applications: it takes half of the processors, which also wake each other less often
+/// (docs/performance.md). What takes long runs on threads of its own. `TOKIO_WORKER_THREADS` says otherwise.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if matches!(command, Command::Proxy(_)) && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(available_parallelism().map_or(1, |all| all.get().div_ceil(2)));
+    }
+    builder.enable_all().build()
+}
+
+async fn run(command: Command) -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match command {
         Command::Instance(args) => instance::run(*args, stop_signal())
             .await
