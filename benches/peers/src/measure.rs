@@ -1,4 +1,4 @@
-//! Interleaved rounds: every contestant once per round, in rotating order, so that noise falls on all of them alike.
+//! Interleaved rounds: every contestant once per round, in another order each time, so that noise falls on all of them alike.
 
 use std::time::{Duration, Instant};
 
@@ -184,11 +184,24 @@ pub(crate) fn quotient(above: &[f64], below: &[f64]) -> Spread {
 
 /// A batch is repeated up to about this long for one entry of a series: short enough that other programs spare most entries.
 const SLICE: Duration = Duration::from_micros(400);
+/// Before an entry a batch runs untimed if it is at most this long: what ran before leaves caches, and a core that has to wake its wide units.
+const WARM_UP: Duration = Duration::from_millis(1);
 const LEAST_ROUNDS: usize = 3;
+
+/// Moves the entries about. The same in every run; how random it is does not matter.
+fn shuffle<T>(entries: &mut [T], state: &mut u64) {
+    for last in (1..entries.len()).rev() {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let other = (*state >> 33) as usize % (last + 1);
+        entries.swap(last, other);
+    }
+}
 
 /// Runs rounds until the time is over.
 pub(crate) fn run(contestants: Vec<Contestant>, budget: Duration) -> Vec<Series> {
-    let mut entries: Vec<(Contestant, usize, Series)> = contestants
+    let mut entries: Vec<(Contestant, usize, bool, Series)> = contestants
         .into_iter()
         .map(|mut contestant| {
             // The first batches fault memory in and grow buffers.
@@ -205,15 +218,20 @@ pub(crate) fn run(contestants: Vec<Contestant>, budget: Duration) -> Vec<Series>
                 write: Vec::new(),
                 read: Vec::new(),
             };
-            (contestant, repeats, series)
+            (contestant, repeats, took <= WARM_UP, series)
         })
         .collect();
-    let count = entries.len();
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    let mut state = 0;
     let start = Instant::now();
     let mut round = 0;
-    while count > 0 && (round < LEAST_ROUNDS || start.elapsed() < budget) {
-        for turn in 0..count {
-            let (contestant, repeats, series) = &mut entries[(round + turn) % count];
+    while !order.is_empty() && (round < LEAST_ROUNDS || start.elapsed() < budget) {
+        shuffle(&mut order, &mut state);
+        for &turn in &order {
+            let (contestant, repeats, warm_up, series) = &mut entries[turn];
+            if *warm_up {
+                (contestant.batch)();
+            }
             let mut sum = Sample::default();
             for _ in 0..*repeats {
                 let sample = (contestant.batch)();
@@ -226,7 +244,7 @@ pub(crate) fn run(contestants: Vec<Contestant>, budget: Duration) -> Vec<Series>
         }
         round += 1;
     }
-    entries.into_iter().map(|(_, _, series)| series).collect()
+    entries.into_iter().map(|(.., series)| series).collect()
 }
 
 /// The series of a contestant.
