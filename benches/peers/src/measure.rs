@@ -251,3 +251,36 @@ pub(crate) fn run(contestants: Vec<Contestant>, budget: Duration) -> Vec<Series>
 pub(crate) fn find<'a>(series: &'a [Series], name: &str) -> Option<&'a Series> {
     series.iter().find(|series| series.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contestant_has_an_entry_in_every_round() {
+        let wait =
+            |name: &str, time: u64| Contestant::timed(name, 10, move || Duration::from_nanos(time));
+        let all = run(vec![wait("a", 100), wait("b", 300)], Duration::ZERO);
+        let (a, b) = (&all[0], &all[1]);
+        assert_eq!(a.per_byte(Way::Write), vec![10.0; LEAST_ROUNDS]);
+        assert_eq!(b.per_byte(Way::Both), vec![30.0; LEAST_ROUNDS]);
+        assert!(a.one_way() && find(&all, "b").is_some() && find(&all, "c").is_none());
+        let ratio = quotient(&b.per_byte(Way::Write), &a.per_byte(Way::Write));
+        assert_eq!((ratio.low, ratio.median, ratio.high), (3.0, 3.0, 3.0));
+    }
+
+    #[test]
+    fn spreads_are_of_what_lies_between() {
+        let spread = Spread::of((0..=100).rev().map(f64::from).collect());
+        assert_eq!((spread.low, spread.median, spread.high), (10.0, 50.0, 90.0));
+    }
+
+    #[test]
+    fn shuffling_loses_nothing() {
+        let mut entries: Vec<usize> = (0..20).collect();
+        shuffle(&mut entries, &mut 0);
+        assert!(!entries.is_sorted());
+        entries.sort_unstable();
+        assert!(entries.into_iter().eq(0..20));
+    }
+}

@@ -1,6 +1,6 @@
 //! Rows with a ratio, a goal and a verdict; and plain tables of figures.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
@@ -109,13 +109,18 @@ pub(crate) fn series_json(group: &str, series: &Series) -> Value {
 
 /// Prints the rows and how many goals are reached, as the last line.
 pub(crate) fn print_goals(rows: &[Row]) {
+    print!("{}", goals_text(rows));
+}
+
+fn goals_text(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
-    println!(
-        "{:<width$}  {:>11} {:>11} {:>6} {:>14} {:>8}",
+    let mut text = format!(
+        "{:<width$}  {:>11} {:>11} {:>6} {:>14} {:>8}\n",
         "what", "sealwire", "peer", "ratio", "p10 to p90", "goal"
     );
     for row in rows {
-        println!(
+        let _ = writeln!(
+            text,
             "{:<width$}  {:>11} {:>11} {:>6.2} {:>14} {:>8}  {}",
             row.what,
             row.ours,
@@ -128,7 +133,8 @@ pub(crate) fn print_goals(rows: &[Row]) {
     }
     let counted = rows.iter().filter(|row| row.inapplicable.is_none());
     let reached = counted.clone().filter(|row| row.reached()).count();
-    println!("{reached} of {} goals reached", counted.count());
+    let _ = writeln!(text, "{reached} of {} goals reached", counted.count());
+    text
 }
 
 /// Prints figures under headings.
@@ -166,5 +172,57 @@ pub(crate) fn time(nanoseconds: f64) -> String {
         format!("{:.1} us", nanoseconds / 1e3)
     } else {
         format!("{:.1} ms", nanoseconds / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(ratio: f64, goal: Goal, inapplicable: Option<&'static str>) -> Row {
+        Row {
+            what: "what".to_owned(),
+            ours: "1 ns".to_owned(),
+            peer: "2 ns".to_owned(),
+            ratio: Spread::exactly(ratio),
+            goal,
+            inapplicable,
+        }
+    }
+
+    #[test]
+    fn each_row_ends_in_its_verdict_and_the_last_line_counts() {
+        let rows = [
+            row(1.0, Goal::AtLeast(1.0), None),
+            row(0.99, Goal::AtLeast(1.0), None),
+            row(0.35, Goal::AtMost(0.35), None),
+            row(0.36, Goal::AtMost(0.35), None),
+            row(0.1, Goal::AtLeast(1.0), Some("does not apply")),
+        ];
+        let text = goals_text(&rows);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(!lines[0].contains("met") && !lines[0].contains("MET"));
+        for (line, end) in lines[1..].iter().zip([
+            ">= 1.00  met",
+            ">= 1.00  NOT MET",
+            "<= 0.35  met",
+            "<= 0.35  NOT MET",
+            ">= 1.00  does not apply",
+        ]) {
+            assert!(line.ends_with(end), "{line}");
+        }
+        assert_eq!(lines[6], "2 of 4 goals reached");
+    }
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        assert_eq!(
+            [200, 16_384, 67_108_864].map(size),
+            ["200 B", "16 KiB", "64 MiB"]
+        );
+        assert_eq!(
+            [303.4, 13_240.0, 5.5e7].map(time),
+            ["303 ns", "13.2 us", "55.0 ms"]
+        );
     }
 }

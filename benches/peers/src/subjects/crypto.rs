@@ -69,7 +69,7 @@ pub(crate) fn run(run: &Run) -> Found {
     Found {
         json: vec![("series", all_json(series)), ("ratios", ratios.into())],
         svg: plot::svg(
-            "ChaCha20-Poly1305 in place, one core",
+            "ChaCha20-Poly1305 in place, one core; in orange libraries called directly",
             "GB/s of plaintext",
             &groups,
         ),

@@ -368,7 +368,7 @@ fn picture(rows: &[Row]) -> String {
         },
     ];
     plot::svg(
-        "sealwire beside its peers, one core, one run",
+        "sealwire beside its peers, one core, one run; in orange what misses its tick",
         "ratio",
         &groups,
     )
