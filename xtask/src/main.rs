@@ -48,6 +48,12 @@ cargo xtask COMMAND
   mutants [ARGS ..]   cargo-mutants on the core, for hours; needs cargo-mutants; what survives and
                       why is in tests/mutants.md
   bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
+  bench crypto | protocol | peers [--seconds N] [--quick]
+                      in one process of benches/peers: AEADs and KEMs; handshakes, frames and bodies;
+                      sealwire beside other libraries with the goals, whose count is the last line
+  bench counts [--bless]
+                      instructions of handshakes and frames beside benches/peers/counts.json;
+                      needs valgrind
   bench chutes        the profile chutes-v1 beside its published client
   bench python        the Python package beside that client, whole transports
   bench proxy [--quick] [--part NAME ..] [--api chat|messages]

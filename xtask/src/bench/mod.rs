@@ -1,5 +1,7 @@
-//! `cargo xtask bench [core | chutes | python | proxy]`: the benches of the core; the profile chutes-v1 and the Python package beside the published client;
-//! the chain of roles beside its upstream and LiteLLM.
+//! `cargo xtask bench [core | crypto | protocol | peers | counts | chutes | python | proxy]`: the benches of the core; sealwire beside other libraries, and
+//! its instruction counts; the profile chutes-v1 and the Python package beside the published client; the chain of roles beside its upstream and LiteLLM.
+
+mod peers;
 
 use std::process::ExitCode;
 
@@ -9,6 +11,11 @@ use crate::report::{Outcome, Report};
 use crate::run::{cargo_locked, command, status};
 
 pub(crate) fn run(args: &[String]) -> ExitCode {
+    if let Some((subject, rest)) = args.split_first()
+        && peers::SUBJECTS.contains(&subject.as_str())
+    {
+        return peers::run(subject, rest);
+    }
     let mut report = Report::new("cargo xtask bench");
     match args.split_first() {
         Some((subject, rest)) if subject == "chutes" => chutes(&mut report, rest),
