@@ -100,6 +100,7 @@ class Front:
             def answer(self, status, kind, content):
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -115,9 +116,9 @@ class Front:
         self._server.server_close()
 
 
-def say(system, word, streamed):
+def say(system, word, streamed, **settings):
     """What the model says through Responses, and through Messages."""
-    client, other = openai_client(system), anthropic_client(system)
+    client, other = openai_client(system, **settings), anthropic_client(system, **settings)
     asked = {"model": MODEL, "max_tokens": 100, "messages": user(f"say {word}")}
     if not streamed:
         yield client.responses.create(model=MODEL, input=f"say {word}").output_text
@@ -151,7 +152,8 @@ def test_auto_translates_where_the_api_is_not_known_and_remembers_it(binary, str
 def test_a_refusal_that_comes_after_signs_of_life_is_translated_too(binary):
     slow = {"proxy": ["--api-mode", "auto", "--keep-alive", "1"], "front": lambda url: Front(url, knows=False, delay=2.5)}
     with running(binary, **slow) as system:
-        assert list(say(system, "late", True)) == ["late", "late"]
+        # The event that keeps Codex waiting is none that the package knows, and it passes it on like any other.
+        assert list(say(system, "late", True, _strict_response_validation=False)) == ["late", "late"]
 
 
 def test_native_without_another_way_says_what_the_model_server_said(binary):
