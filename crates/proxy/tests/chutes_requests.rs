@@ -301,6 +301,38 @@ async fn nonces_are_fetched_again_before_they_run_out() {
 }
 
 #[tokio::test]
+async fn a_relay_that_offers_nothing_is_asked_once() {
+    let none = json!({"instances": []});
+    for (discovery, nonces_each) in [(none, 4), (json!({}), 0)] {
+        let system = system(Plan::new(answering)).await;
+        *system.relay.discovery.lock().expect("no panic") = discovery;
+        system
+            .relay
+            .nonces_each
+            .store(nonces_each, Ordering::SeqCst);
+        let (status, answer) = ask(&system.url).await;
+        assert_eq!((status, code(&answer)), (503, "no_instance"));
+        assert!(answer.to_string().contains("the relay offers none"));
+        assert_eq!(system.relay.log().discoveries, 1);
+    }
+}
+
+#[tokio::test]
+async fn requests_whose_nonces_went_to_others_find_one_each() {
+    let system = system(Plan::new(answering).instances(1)).await;
+    system.relay.nonces_each.store(1, Ordering::SeqCst);
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let url = system.url.clone();
+            tokio::spawn(async move { ask(&url).await.0 })
+        })
+        .collect();
+    for each in asking {
+        assert_eq!(each.await.expect("no panic"), 200);
+    }
+}
+
+#[tokio::test]
 async fn concurrent_requests_share_one_discovery() {
     let system = system(Plan::new(answering)).await;
     let asking: Vec<_> = (0..8)

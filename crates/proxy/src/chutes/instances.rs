@@ -128,6 +128,11 @@ impl Entry {
         self.pool().instances(Instant::now())
     }
 
+    /// Whether the last discovery brought a nonce for such an instance.
+    pub(super) fn brought(&self, of: impl Fn(&str, &InstanceKey) -> bool) -> bool {
+        self.pool().brought(of)
+    }
+
     pub(super) fn drop_batch(&self, batch: u64) {
         self.pool().drop_batch(batch);
     }
