@@ -51,6 +51,17 @@ pub enum InlineSystem {
     Hoist,
 }
 
+impl InlineSystem {
+    /// A system message as text of a user's: marked as models know it from agents, once.
+    pub(crate) fn marked(text: &str) -> String {
+        if text.trim_start().starts_with("<system-reminder>") {
+            text.to_owned()
+        } else {
+            format!("<system-reminder>\n{text}\n</system-reminder>")
+        }
+    }
+}
+
 /// What makes identifiers and times: the caller's clock and randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
