@@ -1,7 +1,7 @@
 //! The routes of the applications' side.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
@@ -9,7 +9,7 @@ use sealwire::CryptoProvider;
 use sealwire::crypto::SecureRandom;
 use sealwire_dialects::{Dialect, messages};
 use sealwire_http::carriage::HEALTH_PATH;
-use sealwire_http::net::{Body, Handler, Incoming, discard, json, text};
+use sealwire_http::net::{Body, Handler, Incoming, discard, json, lock, text};
 use sealwire_http::openai::ApiError;
 use serde_json::json;
 use tokio::time::Instant;
@@ -351,11 +351,6 @@ impl Warned {
         let mut given = lock(&self.0);
         given.len() < MAX_WARNED && given.insert((model.to_owned(), name.to_owned()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held; if it did, the value would still be sound.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
