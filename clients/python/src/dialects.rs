@@ -77,7 +77,7 @@ pub(crate) fn error_body<'py>(
     let dialect = Dialect::of_path(path);
     (
         dialect.status(&error),
-        PyBytes::new(py, &dialect.error_body(&error)),
+        PyBytes::new(py, &dialect.error_body(&error, None)),
     )
 }
 
@@ -100,7 +100,10 @@ impl Translator {
         });
         let (status, body) = match written {
             Ok(body) => (status, body),
-            Err(error) => (self.dialect.status(&error), self.dialect.error_body(&error)),
+            Err(error) => (
+                self.dialect.status(&error),
+                self.dialect.error_body(&error, None),
+            ),
         };
         (status, PyBytes::new(py, &body))
     }

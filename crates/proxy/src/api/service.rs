@@ -40,6 +40,8 @@ const REQUEST_ID: [HeaderName; 2] = [
     HeaderName::from_static("request-id"),
 ];
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Every client of Anthropic's API sends it, and no other does.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// The applications' side over one profile.
 pub(crate) struct Service<B>(Arc<Inner<B>>);
@@ -86,10 +88,10 @@ impl<B: Backend> Service<B> {
 
 impl<B: Backend> Handler for Service<B> {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let dialect = Dialect::of_path(request.uri().path());
+        let dialect = dialect(&request);
         let mut response = match self.0.route(request).await {
             Ok(response) => response,
-            Err(error) => refusal(dialect, &error),
+            Err(error) => refusal(dialect, &error, self.0.id()),
         };
         self.0.name(response.headers_mut());
         response
@@ -237,28 +239,47 @@ impl<B: Backend> Inner<B> {
         Ok(reply(&json!({"input_tokens": tokens})))
     }
 
+    /// An identifier of this proxy's own.
+    fn id(&self) -> Option<HeaderValue> {
+        let mut id = [0; 12];
+        self.random.fill(&mut id).ok()?;
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        HeaderValue::from_str(&format!("req_{hex}")).ok()
+    }
+
     /// Ids by which an application's request can be told from others.
     fn name(&self, headers: &mut HeaderMap) {
-        let mut id = [0; 12];
-        let own = || {
-            self.random.fill(&mut id).ok()?;
-            let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-            HeaderValue::from_str(&format!("req_{hex}")).ok()
-        };
         let [openai, anthropic] = REQUEST_ID;
-        if let Some(id) = headers.get(&openai).cloned().or_else(own) {
+        if let Some(id) = headers.get(&openai).cloned().or_else(|| self.id()) {
             headers.entry(openai).or_insert_with(|| id.clone());
             headers.insert(anthropic, id);
         }
     }
 }
 
+/// The API in which a request is answered. Models, and what is not served, are asked for by clients of each.
+fn dialect<T>(request: &Request<T>) -> Dialect {
+    let path = request.uri().path();
+    let of_path = Dialect::of_path(path);
+    let is_told = of_path != Dialect::OpenAi || Api::ALL.iter().any(|api| api.path() == path);
+    if !is_told && path.starts_with("/v1/") && request.headers().contains_key(ANTHROPIC_VERSION) {
+        Dialect::Messages
+    } else {
+        of_path
+    }
+}
+
 /// An error as the application sees it.
-fn refusal(dialect: Dialect, error: &ApiError) -> Response<Body> {
+fn refusal(dialect: Dialect, error: &ApiError, id: Option<HeaderValue>) -> Response<Body> {
     let status = StatusCode::from_u16(dialect.status(error));
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, dialect.error_body(error));
+    let text = id.as_ref().and_then(|id| id.to_str().ok());
+    let mut response = json(status, dialect.error_body(error, text));
     let headers = response.headers_mut();
+    if let Some(id) = id {
+        let [name, _] = REQUEST_ID;
+        headers.insert(name, id);
+    }
     if let Some(retry) = error.retry {
         let value = if retry { "true" } else { "false" };
         headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
@@ -356,6 +377,29 @@ impl Warned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_of_anthropics_api_is_known_where_the_path_does_not_tell() {
+        let of = |path: &str, version: bool| {
+            let mut request = Request::builder().uri(path);
+            if version {
+                request = request.header(ANTHROPIC_VERSION, "2023-06-01");
+            }
+            dialect(&request.body(()).expect("a request"))
+        };
+        for (path, version, expected) in [
+            ("/v1/models/x", true, Dialect::Messages),
+            ("/v1/models", true, Dialect::Messages),
+            ("/v1/complete", true, Dialect::Messages),
+            ("/v1/models/x", false, Dialect::OpenAi),
+            ("/v1/chat/completions", true, Dialect::OpenAi),
+            ("/v1/responses", true, Dialect::Responses),
+            ("/v1/messages", false, Dialect::Messages),
+            ("/readyz", true, Dialect::OpenAi),
+        ] {
+            assert_eq!(of(path, version), expected, "{path}");
+        }
+    }
 
     #[test]
     fn escapes_in_a_path_are_undone() {
