@@ -11,6 +11,7 @@
 
 pub mod chat;
 pub mod clamp;
+mod count;
 pub mod dialect;
 pub mod estimate;
 mod members;
@@ -21,6 +22,7 @@ pub mod upstream;
 
 pub use sealwire_http::openai::ApiError;
 
+pub use self::count::Count;
 pub use self::dialect::Dialect;
 
 /// What a translation must know of the model and of this installation.

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use sealwire::CryptoProvider;
 use sealwire::crypto::SecureRandom;
-use sealwire_dialects::{Dialect, messages};
+use sealwire_dialects::{Count, Dialect};
 use sealwire_http::carriage::HEALTH_PATH;
 use sealwire_http::net::{Body, Handler, Incoming, discard, json, lock, text};
 use sealwire_http::openai::ApiError;
@@ -21,7 +21,7 @@ use super::prepare::{self, Api};
 use super::read::read;
 use super::recent::Recent;
 use super::{ApiLimits, Front, MODELS};
-use crate::apps::Applications;
+use crate::apps::{Applications, Named};
 use crate::backend::{Backend, Question};
 use crate::unix_now;
 
@@ -30,7 +30,6 @@ const ATTESTATION: &str = "/attestation";
 /// Models and the last requests, for the page at `/`.
 const STATUS: &str = "/status";
 const READY: &str = "/readyz";
-const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
 const TOKENIZE: &str = "/tokenize";
 /// Names that a warning is remembered for.
 const MAX_WARNED: usize = 1_024;
@@ -137,8 +136,8 @@ impl<B: Backend> Inner<B> {
                 ));
             }
         }
-        if asks(Method::POST) && path == COUNT_TOKENS {
-            return self.count_tokens(request).await;
+        if let Some(count) = Count::of_path(&path).filter(|_| asks(Method::POST)) {
+            return self.count_tokens(count, request).await;
         }
         let key = self.front.relay_key(request.headers());
         let reads = asks(Method::GET) || asks(Method::HEAD);
@@ -210,16 +209,18 @@ impl<B: Backend> Inner<B> {
         Ok(list)
     }
 
-    async fn count_tokens(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    async fn count_tokens(
+        &self,
+        count: Count,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ApiError> {
         let key = self.front.relay_key(request.headers());
         let read = read(request, self.limits.request_bytes, self.limits.request_idle).await?;
-        let named = read.model.or_else(|| self.apps.default_model.clone());
-        let named = named.unwrap_or_default();
-        let model = self.apps.alias(&named).unwrap_or(&named).to_owned();
+        let Named { asked, model } = self.apps.named(read.model)?;
         let settings = self.settings(&model, key.as_deref()).await;
-        let content = prepare::named(&read.content, &named)?;
+        let content = prepare::named(&read.content, &asked)?;
         let exact = if self.apps.exact_counts {
-            let body = messages::tokenize(&content, &settings)?;
+            let body = count.tokenize(&content, &settings)?;
             let question = Question {
                 path: TOKENIZE.to_owned(),
                 headers: read.headers,
@@ -234,9 +235,9 @@ impl<B: Backend> Inner<B> {
         };
         let tokens = match exact {
             Some(tokens) => tokens,
-            None => messages::count_tokens(&content, &settings)?,
+            None => count.estimate(&content, &settings)?,
         };
-        Ok(reply(&json!({"input_tokens": tokens})))
+        Ok(reply(&count.answer(tokens)))
     }
 
     /// An identifier of this proxy's own.
@@ -306,12 +307,14 @@ fn unknown(request: Request<Incoming>) -> ApiError {
             "this proxy keeps no responses: send the whole conversation with each request",
         );
     }
-    let posts = Api::ALL.map(Api::path).join(", ");
+    let posts = Api::ALL.map(Api::path).into_iter();
+    let posts = posts.chain(Count::ALL.map(Count::path));
+    let posts = posts.collect::<Vec<_>>().join(", ");
     ApiError::invalid_request(
         404,
         "unknown_url",
         format!(
-            "{method} {path} is not served by this proxy; it takes POST {posts}, {COUNT_TOKENS} and GET {MODELS}, {ATTESTATION}, {STATUS}"
+            "{method} {path} is not served by this proxy; it takes POST {posts} and GET {MODELS}, {ATTESTATION}, {STATUS}"
         ),
     )
 }
