@@ -59,8 +59,8 @@ async fn the_applications_key_is_handed_on_only_where_that_is_asked_for() {
     let key = [("authorization", "Bearer app-key")];
     for (forward, expected) in [(true, "Bearer app-key"), (false, "")] {
         let system = system_with(Plan::new(answering), TestGate::refusing(&[]), |config| {
-            config.relay_key = None;
-            config.forward_key = forward;
+            config.front.relay_key = None;
+            config.front.forward_key = forward;
         })
         .await;
         let path = "/v1/chat/completions";
@@ -260,8 +260,8 @@ async fn nonces_are_spread_and_each_user_has_its_own() {
         Plan::new(answering).instances(3),
         TestGate::refusing(&[]),
         |config| {
-            config.relay_key = None;
-            config.forward_key = true;
+            config.front.relay_key = None;
+            config.front.forward_key = true;
         },
     )
     .await;

@@ -217,11 +217,11 @@ impl Bundles {
             .map(|(label, pool)| (label.clone(), pool.key.clone()))
             .collect();
         // With a key of the application's there is none to ask with.
-        if let Some(model) = &config.apps.default_model
-            && !config.forward_key
+        if let Some(model) = &config.front.apps.default_model
+            && !config.front.forward_key
             && !kept.contains_key(model)
         {
-            due.push((model.clone(), config.relay_key.clone()));
+            due.push((model.clone(), config.front.relay_key.clone()));
         }
         due
     }
