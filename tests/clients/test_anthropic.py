@@ -254,8 +254,12 @@ def test_models(system):
     (model,) = client.models.list(limit=1000).data
     assert (model.id, model.type, model.display_name) == (MODEL, "model", MODEL)
     assert client.models.retrieve(MODEL).id == MODEL
-    with pytest.raises(anthropic.NotFoundError):
+    with pytest.raises(anthropic.NotFoundError) as caught:
         client.models.retrieve("no-such-model")
+    body = caught.value.body
+    assert (body["type"], body["error"]["type"]) == ("error", "not_found_error")
+    assert "no-such-model" in body["error"]["message"]
+    assert body["request_id"] == caught.value.request_id
 
 
 def test_raw_response_names_the_request(system):

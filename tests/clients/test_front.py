@@ -15,6 +15,7 @@ ASKED = {
     "/v1/completions": {"model": MODEL, "prompt": "say yes"},
     "/v1/embeddings": {"model": MODEL, "input": "yes"},
     "/v1/responses": {"model": MODEL, "input": "say yes"},
+    "/v1/responses/input_tokens": {"model": MODEL, "input": "say yes"},
     "/v1/messages": {"model": MODEL, "max_tokens": 100, "messages": user("say yes")},
     "/v1/messages/count_tokens": {"model": MODEL, "messages": user("say yes")},
 }
@@ -94,7 +95,7 @@ def test_ways_to_show_a_key(locked, path, shown):
     wrong = {name: value.replace(KEY, "wrong") for name, value in shown.items()}
     status, headers, content = request(locked, "POST", path, ASKED[path], **wrong)
     # Codex repeats a 401.
-    assert status == (400 if path == "/v1/responses" else 401)
+    assert status == (400 if path.startswith("/v1/responses") else 401)
     assert headers["x-should-retry"] == "false"
     assert KEY.encode() not in content
 

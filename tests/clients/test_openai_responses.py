@@ -28,6 +28,13 @@ KINDS = {
     "shown tokens": {"input": "say one two", "include": ["message.output_text.logprobs"], "top_logprobs": 2},
 }
 
+COUNTED = {
+    "text": {"input": "hello"},
+    "long": {"input": "hello " * 500},
+    "instructions": {"input": "hello", "instructions": "Be kind. " * 100},
+    "tools": {"input": CALL, "tools": [WEATHER_TOOL]},
+}
+
 # What differs from one answer to the next.
 OWN = ("id", "created_at", "completed_at", "item_id", "parsed", "parsed_arguments")
 
@@ -42,6 +49,19 @@ def test_streamed_answer_accumulates_to_the_whole_one(system, kind):
     assert rig.without(accumulated, *OWN) == rig.without(whole, *OWN)
     assert [event.sequence_number for event in seen if hasattr(event, "sequence_number")] == list(range(len(seen)))
     assert whole.usage.total_tokens == whole.usage.input_tokens + whole.usage.output_tokens
+
+
+def test_input_tokens(system):
+    client = openai_client(system)
+    counts = {name: client.responses.input_tokens.count(model=MODEL, **kind) for name, kind in COUNTED.items()}
+    assert {count.object for count in counts.values()} == {"response.input_tokens"}
+    assert 0 < counts["text"].input_tokens < 50 < counts["tools"].input_tokens
+    assert counts["text"].input_tokens + 150 < counts["instructions"].input_tokens < 400 < counts["long"].input_tokens < 2000
+
+
+def test_input_tokens_of_a_stored_response_are_refused(system):
+    with pytest.raises(openai.NotFoundError, match="whole conversation"):
+        openai_client(system).responses.input_tokens.count(model=MODEL, input="hello", previous_response_id="resp_1")
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

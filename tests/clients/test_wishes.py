@@ -212,6 +212,13 @@ def test_8_count_tokens_is_exact_if_asked_to(binary):
         assert (status, answer) == (200, {"input_tokens": 102})
 
 
+def test_8_input_tokens_are_exact_if_asked_to(binary):
+    with rig.running(binary, proxy=["--exact-counts"]) as exact:
+        body = {"model": MODEL, "input": "word " * 99 + "word", "instructions": "Be kind."}
+        status, answer = post(exact, "/v1/responses/input_tokens", body)
+        assert (status, answer) == (200, {"object": "response.input_tokens", "input_tokens": 102})
+
+
 def test_9_a_name_that_nobody_lists_reaches_the_default_model(system):
     for name in ("claude-haiku-9-20990101", "gpt-99", "anything"):
         answer = whole(system, "messages", "show /model", model=name)

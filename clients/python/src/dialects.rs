@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sealwire_dialects::{
-    Answer, ApiError, Dialect, Moment, Settings, Stream, messages, responses, upstream,
+    Answer, ApiError, Count, Dialect, Moment, Settings, Stream, messages, responses, upstream,
 };
 use sealwire_http::sse::{self, Splitter};
 
@@ -53,12 +53,27 @@ pub(crate) fn translate<'py>(
     ))
 }
 
-/// An estimate of a Messages request's tokens, as the body of its answer. Nothing is sent for it.
+/// An estimate of a request's tokens, as the body of its answer. Nothing is sent for it.
 #[pyfunction]
-pub(crate) fn count_tokens<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let count = messages::count_tokens(body, &Settings::default()).map_err(request)?;
-    let body = serde_json::json!({ "input_tokens": count });
-    Ok(PyBytes::new(py, body.to_string().as_bytes()))
+pub(crate) fn count_tokens<'py>(
+    py: Python<'py>,
+    path: &str,
+    body: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let count = Count::of_path(path).ok_or_else(|| {
+        request(ApiError::invalid_request(
+            404,
+            "unknown_url",
+            "this path counts nothing",
+        ))
+    })?;
+    let tokens = count
+        .estimate(body, &Settings::default())
+        .map_err(request)?;
+    Ok(PyBytes::new(
+        py,
+        count.answer(tokens).to_string().as_bytes(),
+    ))
 }
 
 /// Status and body of an error as the API of `path` writes it.
@@ -77,7 +92,7 @@ pub(crate) fn error_body<'py>(
     let dialect = Dialect::of_path(path);
     (
         dialect.status(&error),
-        PyBytes::new(py, &dialect.error_body(&error)),
+        PyBytes::new(py, &dialect.error_body(&error, None)),
     )
 }
 
@@ -100,7 +115,10 @@ impl Translator {
         });
         let (status, body) = match written {
             Ok(body) => (status, body),
-            Err(error) => (self.dialect.status(&error), self.dialect.error_body(&error)),
+            Err(error) => (
+                self.dialect.status(&error),
+                self.dialect.error_body(&error, None),
+            ),
         };
         (status, PyBytes::new(py, &body))
     }

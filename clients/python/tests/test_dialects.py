@@ -70,6 +70,7 @@ def test_messages_leave_sealed(rig):
 def test_tokens_are_counted_here(rig):
     before = len(rig.tap.seen())
     assert claude(rig).messages.count_tokens(model=MODEL, messages=ASKED).input_tokens > 5
+    assert sdk(rig).responses.input_tokens.count(model=MODEL, input=QUESTION).input_tokens > 5
     assert len(rig.tap.seen()) == before
 
 

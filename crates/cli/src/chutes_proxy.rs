@@ -87,15 +87,10 @@ pub(crate) fn prepare(args: ProxyArgs, purpose: Purpose) -> Result<ReadyChutes, 
     if let Some(e2e_base) = given.e2e_base {
         config.e2e_base = e2e_base;
     }
-    config.listen = args.listen;
-    config.allow_remote = args.allow_remote;
-    config.app_key = args.key_of_apps()?;
-    config.relay_key = args.key_of_relay()?;
-    config.forward_key = args.forward_key;
+    config.front = args.front(purpose)?;
     config.allow_non_confidential = given.allow_non_confidential;
     config.usage_passthrough = given.usage_passthrough;
     config.every_token = given.every_token;
-    config.apps = args.applications(purpose)?;
     config.limits.request_bytes = args.max_request_bytes;
     if purpose == Purpose::Serve {
         warn_of(&config);

@@ -15,7 +15,7 @@ use sealwire_http::net::{
 use sealwire_http::profile::Profile;
 use sealwire_proxy::apps::Applications;
 use sealwire_proxy::collateral::CollateralSource;
-use sealwire_proxy::{ProxyConfig, ProxyLimits, StartError, Trust, start};
+use sealwire_proxy::{FrontSettings, ProxyConfig, ProxyLimits, StartError, Trust, start};
 use sealwire_tls::{Settings, SettingsError};
 
 use crate::apps_args::{AppsArgs, AppsError};
@@ -235,16 +235,28 @@ impl ProxyArgs {
     }
 
     /// The key of applications.
-    pub(crate) fn key_of_apps(&self) -> Result<Option<String>, KeyError> {
+    fn key_of_apps(&self) -> Result<Option<String>, KeyError> {
         key_args::read(self.app_key.as_ref(), self.app_key_from.as_ref())
     }
 
     /// The key for the relay.
-    pub(crate) fn key_of_relay(&self) -> Result<Option<String>, KeyError> {
+    fn key_of_relay(&self) -> Result<Option<String>, KeyError> {
         key_args::read(self.relay_key.as_ref(), self.relay_key_from.as_ref())
     }
 
-    pub(crate) fn applications(&self, purpose: Purpose) -> Result<Applications, AppsError> {
+    /// The applications' side.
+    pub(crate) fn front(&self, purpose: Purpose) -> Result<FrontSettings, ProxyError> {
+        Ok(FrontSettings {
+            listen: self.listen,
+            allow_remote: self.allow_remote,
+            app_key: self.key_of_apps()?,
+            relay_key: self.key_of_relay()?,
+            forward_key: self.forward_key,
+            apps: self.applications(purpose)?,
+        })
+    }
+
+    fn applications(&self, purpose: Purpose) -> Result<Applications, AppsError> {
         match purpose {
             Purpose::Serve => self
                 .apps
@@ -290,11 +302,7 @@ impl ProxyArgs {
             .clone()
             .ok_or(ProxyError::Missing("--relay", Profile::Native))?;
         let mut config = ProxyConfig::new(relay, trust);
-        config.listen = self.listen;
-        config.allow_remote = self.allow_remote;
-        config.app_key = self.key_of_apps()?;
-        config.relay_key = self.key_of_relay()?;
-        config.forward_key = self.forward_key;
+        config.front = self.front(purpose)?;
         config.early_data = match self.early_data {
             EarlyDataArg::Allow => EarlyData::Allow,
             EarlyDataArg::Never => EarlyData::Never,
@@ -302,7 +310,6 @@ impl ProxyArgs {
         config.single_use = self.single_use;
         config.suites = suites::or_all(&self.suites);
         config.padding = self.padding;
-        config.apps = self.applications(purpose)?;
         config.billing = self.billing.map(String::into_bytes);
         config.limits.request_bytes = self.max_request_bytes;
         config.limits.handshake_time = Duration::from_millis(self.handshake_timeout);

@@ -243,6 +243,28 @@ fn a_discovered_instance_without_evidence_did_not_pass() {
 }
 
 #[test]
+fn an_instance_that_is_discovered_with_two_keys_is_an_error() {
+    let folder = Folder::new("two-keys");
+    chutes_list(&folder, &[]);
+    let nonce = "09".repeat(32);
+    let path = folder.path("discovery.json");
+    // The good one last, first, and alone.
+    for (keys, judged) in [
+        (["another key", KEY], false),
+        ([KEY, "another key"], false),
+        ([KEY, KEY], true),
+    ] {
+        let instances = keys.map(|key| json!({"instance_id": "a", "e2e_pubkey": key}));
+        fs::write(&path, json!({ "instances": instances }).to_string()).unwrap();
+        let output = folder.verify(&["--nonce", &nonce, "--discovery", &path]);
+        assert_eq!(output.status.success(), judged, "{}", stdout(&output));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let said = stderr.contains("instance a is listed with two different keys");
+        assert_eq!(said, !judged, "{stderr}");
+    }
+}
+
+#[test]
 fn an_instance_that_the_relay_names_as_failed_did_not_pass() {
     let folder = Folder::new("failed");
     chutes_list(&folder, &["c"]);

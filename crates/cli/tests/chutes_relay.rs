@@ -22,7 +22,7 @@ use sealwire_http::profile::Profile;
 use sealwire_relay::{Relay, RelayConfig};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,17 @@ const CHUTE: &str = "0b2c1a5e-0000-8000-8000-000000000001";
 const OTHER_CHUTE: &str = "0b2c1a5e-0000-8000-8000-000000000002";
 const USAGE: &str =
     r#"{"prompt_tokens":7,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2}}"#;
+
+/// Tells that a request did not come whole, also where it is dropped with its connection.
+struct Reading<'a>(Option<&'a Notify>);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(cut) = self.0 {
+            cut.notify_one();
+        }
+    }
+}
 
 /// What an instance made in a test does.
 type Invoked = Box<dyn Fn(&HeaderMap, &[u8]) -> Response<Body> + Send + Sync>;
@@ -39,8 +50,12 @@ struct Fake {
     description: Mutex<Option<Value>>,
     looks: AtomicUsize,
     invoked: Mutex<Invoked>,
-    /// Requests that came: fields and body.
+    /// Requests that came whole: fields and body.
     seen: Mutex<Vec<(HeaderMap, Vec<u8>)>>,
+    /// One began to come.
+    begun: Notify,
+    /// One broke off.
+    cut: Notify,
     /// `None` answers 404.
     evidence: Mutex<Option<String>>,
 }
@@ -81,6 +96,8 @@ impl Fake {
             looks: AtomicUsize::new(0),
             invoked: Mutex::new(Box::new(|_, _| blob("sealed answer"))),
             seen: Mutex::default(),
+            begun: Notify::new(),
+            cut: Notify::new(),
             evidence: Mutex::default(),
         });
         let state = Arc::clone(&fake);
@@ -109,8 +126,13 @@ impl Fake {
             }
             INSTANCE_INVOKE_PATH => {
                 let (parts, mut body) = request.into_parts();
-                let body = read_all(&mut body, 1 << 24, common::IDLE).await;
-                let body = body.unwrap_or_default().to_vec();
+                self.begun.notify_one();
+                let mut reading = Reading(Some(&self.cut));
+                let Ok(body) = read_all(&mut body, 1 << 24, common::IDLE).await else {
+                    return detail(StatusCode::BAD_REQUEST, "the request broke off");
+                };
+                reading.0 = None;
+                let body = body.to_vec();
                 let answer = self.invoked.lock().expect("no panic")(&parts.headers, &body);
                 self.seen
                     .lock()
@@ -1256,6 +1278,57 @@ async fn a_slow_instance_and_a_slow_body_have_their_time() {
     sender.send("blob").await.expect("room");
     let response = rig.post(rig.headers(&nonce, false), body).await;
     refused(response, 504, "Instance did not answer within 0 s").await;
+}
+
+/// Sends a request whose body goes on as `behind` says, after a first piece of 4 bytes, and keeps its own direction open.
+async fn by_wire(rig: &Rig, behind: &[u8]) -> (TcpStream, String) {
+    let nonce = rig.nonce().await;
+    let mut head = format!("POST {INVOKE_PATH} HTTP/1.1\r\nhost: relay\r\n");
+    for (name, value) in &rig.headers(&nonce, true) {
+        let value = value.to_str().expect("ASCII");
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("transfer-encoding: chunked\r\n\r\n4\r\npart\r\n");
+    let mut stream = TcpStream::connect(rig.relay.address())
+        .await
+        .expect("a relay");
+    stream.write_all(head.as_bytes()).await.expect("open");
+    timeout(common::IDLE, rig.fake.begun.notified())
+        .await
+        .expect("forwarded");
+    stream.write_all(behind).await.expect("open");
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4_096];
+    while !answer.ends_with(b"}") {
+        let read = timeout(common::IDLE, stream.read(&mut buffer)).await;
+        match read.expect("an answer").expect("open") {
+            0 => break,
+            length => answer.extend_from_slice(&buffer[..length]),
+        }
+    }
+    (stream, String::from_utf8(answer).expect("ASCII"))
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_is_the_clients_fault_and_breaks_off_at_the_instance() {
+    let rig = rig_with(|config| config.limits.idle = Duration::from_millis(300)).await;
+    for (behind, status, what) in [
+        (&b"no chunk\r\n"[..], "400", "The request body broke off"),
+        (b"", "408", "The request body did not come in time"),
+    ] {
+        let (_open, answer) = by_wire(&rig, behind).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains(what), "{answer}");
+        timeout(common::IDLE, rig.fake.cut.notified())
+            .await
+            .expect("broken off at the instance");
+    }
+    assert_eq!(rig.fake.invocations(), 0);
+    // The instance is as good as before.
+    assert_eq!(rig.invoke(false, "blob").await.status(), 200);
 }
 
 #[tokio::test]

@@ -211,7 +211,7 @@ async fn a_relay_with_keys_asks_for_one_and_meters_by_it() {
     let without = proxy(config.clone()).await;
     let (status, error) = ask(&url(without.address())).await;
     assert_eq!((status.as_u16(), code(&error)), (401, "relay_auth"));
-    config.relay_key = Some("beta".to_owned());
+    config.front.relay_key = Some("beta".to_owned());
     config.billing = Some(b"team 7".to_vec());
     let with = proxy(config).await;
     let with_url = url(with.address());

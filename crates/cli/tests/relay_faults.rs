@@ -443,8 +443,8 @@ async fn the_applications_key_goes_to_the_relay_only_when_told_so() {
     ] {
         let mut config =
             ProxyConfig::new(url(relay.address()), IdentityTrust::insecure_trust_relay());
-        config.relay_key = relay_key.map(str::to_owned);
-        config.forward_key = forward_key;
+        config.front.relay_key = relay_key.map(str::to_owned);
+        config.front.forward_key = forward_key;
         let proxy = proxy(config).await;
         let mut headers = http::HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

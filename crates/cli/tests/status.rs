@@ -11,7 +11,8 @@ use serde_json::json;
 #[tokio::test]
 async fn the_page_is_served_to_probes_without_a_key_and_its_facts_are_not() {
     let model = model().await;
-    let key = |proxy: &mut sealwire_proxy::ProxyConfig| proxy.app_key = Some("sk-app".to_owned());
+    let key =
+        |proxy: &mut sealwire_proxy::ProxyConfig| proxy.front.app_key = Some("sk-app".to_owned());
     let system = system_with(model.address(), |_| {}, key).await;
     let base = &system.proxy_url;
     let head = send(Method::HEAD, base, "/", HeaderMap::new(), empty()).await;
@@ -63,10 +64,11 @@ async fn status_has_names_sizes_and_times_and_nothing_that_was_said() {
     let model = model().await;
     let own_names = |proxy: &mut sealwire_proxy::ProxyConfig| {
         proxy
+            .front
             .apps
             .aliases
             .insert("haiku".to_owned(), MODEL.to_owned());
-        proxy.apps.cache_salt = Some("the-salt".to_owned());
+        proxy.front.apps.cache_salt = Some("the-salt".to_owned());
     };
     let system = system_with(model.address(), |_| {}, own_names).await;
     let base = &system.proxy_url;

@@ -8,7 +8,7 @@ use common::{
     LOOPBACK, SSE_HEAD, SSE_TICK, ask, ask_streamed, code, model, post, question, raw_upstream,
     system, system_with, usage,
 };
-use sealwire_http::net::next_data;
+use sealwire_http::net::{next_data, read_all};
 use sealwire_instance::InstanceConfig;
 use tokio::time::timeout;
 
@@ -112,6 +112,37 @@ async fn death_within_a_whole_answer_is_502_and_no_part_of_it() {
     let system = system(address).await;
     let (status, error) = ask(&system.proxy_url).await;
     assert_eq!((status.as_u16(), code(&error)), (502, "upstream"));
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_is_handed_on_as_it_is_and_translated_with_a_mark() {
+    // Half of a character, as model servers send it that cut text into tokens.
+    let event = b"2e\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"\xe2\x82\"}}]}\r\n";
+    let rest = b"50\r\n\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"id\":1}\n\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+    let whole = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 65\r\n\r\n{\"choices\":[{\"message\":{\"content\":\"\xe2\x82\"},\"finish_reason\":\"stop\"}]}";
+    for (pieces, stream) in [
+        (vec![SSE_HEAD, event, rest], true),
+        (vec![&whole[..]], false),
+    ] {
+        let (address, _) = raw_upstream(pieces, true).await;
+        let system = system(address).await;
+        let mut question = question(stream);
+        question["max_tokens"] = 100.into();
+        question["input"] = "hello".into();
+        for (path, text) in [
+            ("/v1/chat/completions", &b"\"\xe2\x82\""[..]),
+            ("/v1/messages", "\"\u{fffd}\"".as_bytes()),
+            ("/v1/responses", "\"\u{fffd}\"".as_bytes()),
+        ] {
+            let response = post(&system.proxy_url, path, &question).await;
+            let status = response.status();
+            let mut body = response.into_body();
+            let body = read_all(&mut body, 1 << 20, common::IDLE).await;
+            let body = body.expect("whole");
+            let found = body.windows(text.len()).any(|bytes| bytes == text);
+            assert!(status == 200 && found, "{path} {stream} {status} {body:?}");
+        }
+    }
 }
 
 #[tokio::test]

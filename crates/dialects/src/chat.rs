@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use sealwire_http::json_body::read_lossily;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -198,8 +199,7 @@ impl Completion {
     /// # Errors
     /// That it is none.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        serde_json::from_slice(body)
-            .ok()
+        read_lossily(body)
             .filter(|completion: &Self| !completion.choices.is_empty())
             .ok_or_else(|| {
                 ApiError::server_error(

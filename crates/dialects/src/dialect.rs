@@ -46,9 +46,9 @@ impl Dialect {
         }
     }
 
-    /// The body of an error.
+    /// The body of an error. Anthropic's has the request's identifier in it too, if it has one.
     #[must_use]
-    pub fn error_body(self, error: &ApiError) -> Vec<u8> {
+    pub fn error_body(self, error: &ApiError, request_id: Option<&str>) -> Vec<u8> {
         match self {
             Self::OpenAi | Self::Responses => error.to_json(),
             Self::Messages => {
@@ -59,9 +59,11 @@ impl Dialect {
                 if error.code == NO_THREADS {
                     inner["details"] = json!({"error_code": NO_THREADS, "unsupported": ["thread"]});
                 }
-                json!({"type": "error", "error": inner})
-                    .to_string()
-                    .into_bytes()
+                let mut body = json!({"type": "error", "error": inner});
+                if let Some(id) = request_id {
+                    body["request_id"] = id.into();
+                }
+                body.to_string().into_bytes()
             }
         }
     }
@@ -79,7 +81,7 @@ impl Dialect {
                 "sequence_number": 0,
             })
             .to_string(),
-            Self::Messages => String::from_utf8_lossy(&self.error_body(error)).into_owned(),
+            Self::Messages => String::from_utf8_lossy(&self.error_body(error, None)).into_owned(),
         }
     }
 }
@@ -150,11 +152,15 @@ mod tests {
     fn an_overload_is_529_for_messages() {
         let error = ApiError::server_error(503, "no_instance", "none");
         assert_eq!(Dialect::Messages.status(&error), 529);
-        let body = Dialect::Messages.error_body(&error);
-        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let body = |id| -> serde_json::Value {
+            let body = Dialect::Messages.error_body(&error, id);
+            serde_json::from_slice(&body).expect("JSON")
+        };
+        let inner = json!({"type":"overloaded_error","message":"none"});
+        assert_eq!(body(None), json!({"type":"error","error":inner}));
         assert_eq!(
-            body,
-            json!({"type":"error","error":{"type":"overloaded_error","message":"none"}})
+            body(Some("req_1")),
+            json!({"type":"error","error":inner,"request_id":"req_1"})
         );
     }
 }

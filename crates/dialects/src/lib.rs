@@ -11,6 +11,7 @@
 
 pub mod chat;
 pub mod clamp;
+mod count;
 pub mod dialect;
 pub mod estimate;
 mod members;
@@ -21,6 +22,7 @@ pub mod upstream;
 
 pub use sealwire_http::openai::ApiError;
 
+pub use self::count::Count;
 pub use self::dialect::Dialect;
 
 /// What a translation must know of the model and of this installation.
@@ -49,6 +51,17 @@ pub enum InlineSystem {
     Keep,
     /// They are moved into the first system message.
     Hoist,
+}
+
+impl InlineSystem {
+    /// A system message as text of a user's: marked as models know it from agents, once.
+    pub(crate) fn marked(text: &str) -> String {
+        if text.trim_start().starts_with("<system-reminder>") {
+            text.to_owned()
+        } else {
+            format!("<system-reminder>\n{text}\n</system-reminder>")
+        }
+    }
 }
 
 /// What makes identifiers and times: the caller's clock and randomness.

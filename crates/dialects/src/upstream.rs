@@ -1,5 +1,6 @@
 //! What model servers say when they fail, in one shape: vLLM, SGLang, llama.cpp, FastAPI's `detail`, pages of HTML in between.
 
+use sealwire_http::json_body::read_lossily;
 use sealwire_http::openai::{ApiError, Context};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ const MAX_MESSAGE: usize = 4_096;
 /// The error that a body and its status of 400 or more carry. The words are the model server's; what is no error of an API becomes a sentence of ours.
 #[must_use]
 pub fn error(status: u16, body: &[u8]) -> ApiError {
-    let value: Option<Value> = serde_json::from_slice(body).ok();
+    let value: Option<Value> = read_lossily(body);
     let object = value.as_ref().map(find);
     let member = |name: &str| object.and_then(|object| object.get(name));
     let text = |name: &str| member(name).and_then(Value::as_str);

@@ -211,7 +211,7 @@ fn a_search_of_the_web_gets_a_clear_answer() {
         panic!("nobody can search here");
     };
     assert_eq!(Dialect::Messages.status(&error), 400);
-    let shown = read(&Dialect::Messages.error_body(&error));
+    let shown = read(&Dialect::Messages.error_body(&error, None));
     assert_eq!(shown["type"], "error");
     assert_eq!(shown["error"]["type"], "invalid_request_error");
     assert!(shown["error"]["message"].as_str().is_some_and(|text| text.starts_with("web_search_20250305 runs at Anthropic's servers")));
@@ -274,7 +274,7 @@ fn the_context_is_counted_piece_by_piece() {
 fn a_prompt_that_is_too_long_is_said_in_words_that_offer_to_compact() {
     let refusal = json!({"error": {"message": "This model's maximum context length is 131072 tokens. However, you requested 140000 tokens in the messages, Please reduce the length of the messages.", "type": "BadRequestError", "code": 400}});
     let error = upstream::error(400, &body(&refusal));
-    let shown = read(&Dialect::Messages.error_body(&error));
+    let shown = read(&Dialect::Messages.error_body(&error, None));
     assert_eq!(
         shown["error"]["message"],
         "prompt is too long: 140000 tokens > 131072 maximum"

@@ -4,6 +4,8 @@
 mod answers;
 #[path = "responses/codex.rs"]
 mod codex;
+#[path = "responses/counts.rs"]
+mod counts;
 #[path = "responses/failures.rs"]
 mod failures;
 #[path = "responses/native.rs"]

@@ -6,8 +6,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// Reads what a model server says: U+FFFD stands for what is not UTF-8, since its text may hold halves of characters. What is passed on stays as it came.
+#[must_use]
+pub fn read_lossily<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    serde_json::from_str(&String::from_utf8_lossy(json)).ok()
+}
 
 /// The top-level members of a JSON object, in order.
 #[derive(Debug)]

@@ -84,10 +84,11 @@ fn strip_line_end(bytes: &[u8]) -> &[u8] {
         .unwrap_or(bytes)
 }
 
-/// The data of an event: its `data` lines joined by newlines; `None` if it has none.
+/// The data of an event: its `data` lines joined by newlines; `None` if it has none. U+FFFD stands for what is not UTF-8, as in every reader of event
+/// streams: model servers may send halves of characters.
 #[must_use]
 pub fn data(event: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(event).ok()?;
+    let text = String::from_utf8_lossy(event);
     let lines: Vec<&str> = text
         .split(['\n', '\r'])
         .filter_map(|line| line.strip_prefix("data:"))
@@ -149,6 +150,14 @@ mod tests {
     fn an_event_without_data_has_none() {
         assert_eq!(data(b": ping\n\n"), None);
         assert_eq!(data(b"data:\n\n").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn data_that_is_not_utf_8_is_read_as_far_as_it_is() {
+        assert_eq!(
+            data(b"data: a\xe2\x82\"b\n\n").as_deref(),
+            Some("a\u{fffd}\"b")
+        );
     }
 
     proptest! {

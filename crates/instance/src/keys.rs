@@ -1,7 +1,7 @@
 //! The key rings of the labels that an instance serves, on the machine's clocks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sealwire::crypto::Secret;
@@ -9,6 +9,7 @@ use sealwire::handshake::ParsedRequest;
 use sealwire::server::{Accepted, KeyRing, Now, decapsulate};
 use sealwire::{Bundle, CryptoProvider, Error, HandshakeFault, IdentityKey, Limits, Suite};
 use sealwire_http::discovery::BundleQuery;
+use sealwire_http::net::lock;
 use tokio::time::sleep;
 
 use crate::{InstanceConfig, StartError, unix_now};
@@ -105,11 +106,6 @@ impl Keys {
             .admit(&mut lock(ring), self.now())?
             .respond(limits, out)
     }
-}
-
-fn lock(ring: &Mutex<KeyRing>) -> MutexGuard<'_, KeyRing> {
-    // The ring is sound after each of its calls, also one that did not return.
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Erases keys at the end of their life also when nobody asks, until the instance is gone.

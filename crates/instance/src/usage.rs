@@ -1,6 +1,7 @@
 //! Reads token usage from an upstream answer as it passes, and leaves out the usage-only event that the instance itself asked for.
 
 use bytes::{Bytes, BytesMut};
+use sealwire_http::json_body::read_lossily;
 use sealwire_http::sse::{self, EventTooLarge, Splitter};
 use sealwire_http::usage::TokenUsage;
 use serde_json::Value;
@@ -110,7 +111,7 @@ impl UsageReader {
             Shape::Opaque if delimited => Ok((Bytes::new(), self.usage)),
             Shape::Opaque => Err(Improper),
             Shape::Json(copy) => {
-                let value = serde_json::from_slice::<Value>(&copy).ok();
+                let value = read_lossily::<Value>(&copy);
                 if value.is_none() && !delimited {
                     return Err(Improper);
                 }

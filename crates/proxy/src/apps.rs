@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub use sealwire_dialects::InlineSystem;
 use sealwire_http::inner::PaddingWish;
+use sealwire_http::openai::ApiError;
 
 /// How an API other than Chat Completions reaches the model server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +78,29 @@ impl std::fmt::Debug for Applications {
     }
 }
 
+/// The model of a request.
+pub(crate) struct Named {
+    /// As the application names it.
+    pub(crate) asked: String,
+    /// As the relay knows it.
+    pub(crate) model: String,
+}
+
 impl Applications {
+    /// The model of a request that names this one, or none.
+    ///
+    /// # Errors
+    /// That none is named and there is no default.
+    pub(crate) fn named(&self, asked: Option<String>) -> Result<Named, ApiError> {
+        let asked = asked.or_else(|| self.default_model.clone());
+        let asked = asked.ok_or_else(|| {
+            ApiError::invalid_request(400, "no_model", "the request names no model")
+                .with_param("model")
+        })?;
+        let model = self.alias(&asked).unwrap_or(&asked).to_owned();
+        Ok(Named { asked, model })
+    }
+
     /// The settings of a model.
     #[must_use]
     pub fn settings(&self, model: &str) -> &ModelSettings {

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, StatusCode, Uri};
 use sealwire_attest::Collateral;
 use sealwire_attest::collateral::{Part, Response, assemble, requests};
-use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all};
+use sealwire_http::net::{BaseUrl, HttpClient, empty, lock, read_all};
 use tokio::time::{Instant, timeout};
 
 use crate::unix_now;
@@ -285,9 +285,4 @@ fn read(path: &PathBuf) -> Result<Collateral, CollateralFault> {
     let bad = |why: String| CollateralFault::File(path.clone(), why);
     let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
     Collateral::from_json(&bytes).map_err(|error| bad(error.to_string()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing panics while one is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

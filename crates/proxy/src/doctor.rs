@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::api::{Front, FrontSettings, MODELS};
+use crate::api::{Front, MODELS};
 use crate::apps::Applications;
 use crate::backend::{Backend, Next, Question, Source, Usable};
 use crate::chutes::{self, ChutesConfig, Gate};
@@ -138,11 +138,10 @@ pub async fn examine(
     client: HttpClient,
     options: &Options,
 ) -> Result<Vec<Check>, StartError> {
-    let settings = crate::front_settings(&config);
-    let front = Front::new(provider.verification, settings)?;
+    let front = Front::new(provider.verification, &config.front)?;
     // Nobody waits for an answer: evidence gets the time that it takes.
     config.limits.handshake_time = EVIDENCE;
-    let (listen, apps) = (config.listen, config.apps.clone());
+    let (listen, apps) = (config.front.listen, config.front.apps.clone());
     let backend = crate::backend(config, provider, client.clone())?;
     Ok(Examination {
         backend,
@@ -167,9 +166,8 @@ pub async fn examine_chutes(
     gate: Arc<dyn Gate>,
     options: &Options,
 ) -> Result<Vec<Check>, StartError> {
-    let settings: FrontSettings = chutes::front_settings(&config);
-    let front = Front::new(codec.provider.verification, settings)?;
-    let (listen, apps) = (config.listen, config.apps.clone());
+    let front = Front::new(codec.provider.verification, &config.front)?;
+    let (listen, apps) = (config.front.listen, config.front.apps.clone());
     let backend = chutes::backend(config, codec, client.clone(), gate);
     Ok(Examination {
         backend,

@@ -30,8 +30,8 @@ use sealwire_http::inner::PaddingWish;
 pub use sealwire_http::net::Server;
 use sealwire_http::net::{BaseUrl, HttpClient};
 
-use crate::api::{ApiLimits, Front, FrontSettings, Service};
-use crate::apps::Applications;
+pub use crate::api::FrontSettings;
+use crate::api::{ApiLimits, Front, Service};
 use crate::collateral::{CollateralFault, CollateralSource, Collaterals};
 
 /// The class of errors that come from the way to the instance and not from the model.
@@ -72,20 +72,12 @@ impl From<EvidenceTrust> for Trust {
 /// Settings of a proxy.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
-    /// Where applications reach it.
-    pub listen: SocketAddr,
-    /// Whether `listen` may be other than loopback: whoever reaches the port can then use it, unencrypted.
-    pub allow_remote: bool,
-    /// The key that applications must show; needed where `listen` is not loopback.
-    pub app_key: Option<String>,
+    /// The applications' side.
+    pub front: FrontSettings,
     /// The relay.
     pub relay: BaseUrl,
     /// Which instances are trusted.
     pub trust: Trust,
-    /// The key that the relay asks for.
-    pub relay_key: Option<String>,
-    /// Hands the application's own key to the relay if there is no `relay_key`. The relay is not trusted: give it no key that is worth something elsewhere.
-    pub forward_key: bool,
     /// Whether the request leaves before the instance has answered the handshake.
     pub early_data: EarlyData,
     /// Takes single-use bundles only.
@@ -96,8 +88,6 @@ pub struct ProxyConfig {
     pub padding: PaddingWish,
     /// Goes to the relay in clear, in the context.
     pub billing: Option<Vec<u8>>,
-    /// What applications get beside their answers.
-    pub apps: Applications,
     /// Bounds.
     pub limits: ProxyLimits,
 }
@@ -137,19 +127,14 @@ impl ProxyConfig {
     #[must_use]
     pub fn new(relay: BaseUrl, trust: impl Into<Trust>) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            allow_remote: false,
-            app_key: None,
+            front: FrontSettings::default(),
             relay,
             trust: trust.into(),
-            relay_key: None,
-            forward_key: false,
             early_data: EarlyData::Allow,
             single_use: false,
             suites: Suite::ALL.to_vec(),
             padding: PaddingWish::None,
             billing: None,
-            apps: Applications::default(),
             limits: ProxyLimits::default(),
         }
     }
@@ -190,25 +175,15 @@ pub async fn start(
     provider: CryptoProvider,
     client: HttpClient,
 ) -> Result<Server, StartError> {
-    let front = Front::new(provider.verification, front_settings(&config))?;
+    let front = Front::new(provider.verification, &config.front)?;
     let limits = ApiLimits {
         request_bytes: config.limits.request_bytes,
         request_idle: config.limits.request_idle,
         answer_bytes: config.limits.answer_bytes,
     };
-    let (listen, apps) = (config.listen, config.apps.clone());
+    let (listen, apps) = (config.front.listen, config.front.apps.clone());
     let backend = backend(config, provider, client)?;
     api::serve(listen, Service::new(backend, front, apps, limits, provider)).await
-}
-
-fn front_settings(config: &ProxyConfig) -> FrontSettings {
-    FrontSettings {
-        listen: config.listen,
-        allow_remote: config.allow_remote,
-        app_key: config.app_key.clone(),
-        relay_key: config.relay_key.clone(),
-        forward_key: config.forward_key,
-    }
 }
 
 /// The native profile.

@@ -4,12 +4,12 @@ mod common;
 
 use common::{
     ANSWER, Call, Plan, Streamed, TestGate, answering, ask, ask_streamed, broken, code, completion,
-    content, events, honest, inner_lines, post, question, raw, read_stream, stream_head, stream_of,
-    system, system_with, whole, whole_answer, with_body,
+    content, events, honest, inner_lines, post, post_with, question, raw, read_stream, stream_head,
+    stream_of, system, system_with, whole, whole_answer, with_body,
 };
 use http::Response;
 use sealwire::compat::chutes::Head;
-use sealwire_http::net::{Body, channel, next_data};
+use sealwire_http::net::{Body, channel, next_data, read_all};
 use serde_json::json;
 
 const BLOB: &str = "application/octet-stream";
@@ -528,4 +528,98 @@ async fn events_whose_blank_line_was_left_out_are_not_joined() {
         (ANSWER, true),
         "{streamed:?}"
     );
+}
+
+#[tokio::test]
+async fn lines_may_end_in_cr_lf_or_cr() {
+    for end in ["\r\n", "\r"] {
+        let plan = Plan::new(move |call| {
+            let events = honest(call).concat().replace('\n', end);
+            // A piece ends behind each CR: what is whole by then comes out.
+            let (sender, body) = channel(1);
+            tokio::spawn(async move {
+                for piece in events.split_inclusive('\r') {
+                    let _ = sender.send(piece.to_owned()).await;
+                }
+                let _ = sender.finish().await;
+            });
+            with_body(200, EVENTS, body)
+        });
+        let system = system(plan).await;
+        let streamed = ask_streamed(&system.url).await;
+        assert_eq!((streamed.status, &*streamed.text), (200, ANSWER), "{end:?}");
+        assert!(streamed.done && streamed.ended, "{streamed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_ends_in_cr_does_not_wait() {
+    let plan = Plan::new(|call| {
+        let (sender, body) = channel(1);
+        let mut lines = honest(call).concat();
+        let (end, _) = lines.match_indices("\n\n").nth(3).expect("a third line");
+        lines.truncate(end);
+        tokio::spawn(async move {
+            let _ = sender
+                .send(format!("{}\r", lines.replace('\n', "\r")))
+                .await;
+            sender.closed().await;
+        });
+        with_body(200, EVENTS, body)
+    });
+    let system = system(plan).await;
+    let mut body = post(&system.url, &question(true)).await.into_body();
+    let first = next_data(&mut body, common::IDLE).await.expect("in time");
+    assert!(first.is_some_and(|first| first.starts_with(b"data: {")));
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_is_handed_on_as_it_is() {
+    // Half of a character, as model servers send it that cut text into tokens.
+    let line = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xe2\x82\"}}]}\n";
+    for deployed in [false, true] {
+        let mut plan = Plan::new(move |call: Call| {
+            if !call.stream {
+                let whole = b"{\"choices\":[{\"message\":{\"content\":\"\xe2\x82\"},\"finish_reason\":\"stop\"}]}";
+                let head = Head::new(200, "application/json").expect("sound");
+                return raw(
+                    200,
+                    BLOB,
+                    call.responder.seal(&head, whole).expect("sealed"),
+                );
+            }
+            let mut wire = Vec::new();
+            let sealer = call.responder.into_stream(&stream_head(), &mut wire);
+            let mut sealer = sealer.expect("sealed");
+            for line in [&line[..], b"\n", b"data: [DONE]\n", b"\n"] {
+                sealer.seal(line, &mut wire).expect("sealed");
+            }
+            raw(200, EVENTS, wire)
+        });
+        if deployed {
+            plan = plan.deployed();
+        }
+        let system = system(plan).await;
+        for stream in [true, false] {
+            let response = post(&system.url, &question(stream)).await;
+            assert_eq!(response.status(), 200);
+            let mut body = response.into_body();
+            let body = read_all(&mut body, 1 << 20, common::IDLE).await;
+            let body = body.expect("whole");
+            let half = body.windows(3).any(|bytes| bytes == b"\xe2\x82\"");
+            assert!(half, "{deployed} {stream} {body:?}");
+        }
+        // What is translated has a character in its place.
+        let path = "/v1/messages";
+        for stream in [true, false] {
+            let mut asked = question(stream);
+            asked["max_tokens"] = json!(100);
+            let response = post_with(&system.url, path, &[], &asked).await;
+            assert_eq!(response.status(), 200);
+            let mut body = response.into_body();
+            let body = read_all(&mut body, 1 << 20, common::IDLE).await;
+            let text = String::from_utf8(body.expect("whole").to_vec()).expect("UTF-8");
+            assert!(text.contains('\u{fffd}'), "{deployed} {stream} {text}");
+        }
+    }
 }

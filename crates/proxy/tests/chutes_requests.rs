@@ -59,8 +59,8 @@ async fn the_applications_key_is_handed_on_only_where_that_is_asked_for() {
     let key = [("authorization", "Bearer app-key")];
     for (forward, expected) in [(true, "Bearer app-key"), (false, "")] {
         let system = system_with(Plan::new(answering), TestGate::refusing(&[]), |config| {
-            config.relay_key = None;
-            config.forward_key = forward;
+            config.front.relay_key = None;
+            config.front.forward_key = forward;
         })
         .await;
         let path = "/v1/chat/completions";
@@ -260,8 +260,8 @@ async fn nonces_are_spread_and_each_user_has_its_own() {
         Plan::new(answering).instances(3),
         TestGate::refusing(&[]),
         |config| {
-            config.relay_key = None;
-            config.forward_key = true;
+            config.front.relay_key = None;
+            config.front.forward_key = true;
         },
     )
     .await;
@@ -298,6 +298,38 @@ async fn nonces_are_fetched_again_before_they_run_out() {
     let log = system.relay.log();
     assert!(log.discoveries >= 3, "{}", log.discoveries);
     assert!(log.discoveries <= 5, "{}", log.discoveries);
+}
+
+#[tokio::test]
+async fn a_relay_that_offers_nothing_is_asked_once() {
+    let none = json!({"instances": []});
+    for (discovery, nonces_each) in [(none, 4), (json!({}), 0)] {
+        let system = system(Plan::new(answering)).await;
+        *system.relay.discovery.lock().expect("no panic") = discovery;
+        system
+            .relay
+            .nonces_each
+            .store(nonces_each, Ordering::SeqCst);
+        let (status, answer) = ask(&system.url).await;
+        assert_eq!((status, code(&answer)), (503, "no_instance"));
+        assert!(answer.to_string().contains("the relay offers none"));
+        assert_eq!(system.relay.log().discoveries, 1);
+    }
+}
+
+#[tokio::test]
+async fn requests_whose_nonces_went_to_others_find_one_each() {
+    let system = system(Plan::new(answering).instances(1)).await;
+    system.relay.nonces_each.store(1, Ordering::SeqCst);
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let url = system.url.clone();
+            tokio::spawn(async move { ask(&url).await.0 })
+        })
+        .collect();
+    for each in asking {
+        assert_eq!(each.await.expect("no panic"), 200);
+    }
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealwire_http::net::{BodySender, Incoming, discard, next_data};
-use tokio::sync::watch;
+use sealwire_http::net::{BodySender, Incoming, ReadError, discard, next_data};
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 /// What an answer goes through on its way to the client. It never waits, and what it holds is bounded.
@@ -26,8 +26,16 @@ pub(crate) trait Passage: Send {
     fn count_up(&mut self, bytes: u64);
 }
 
-/// Client to instance, until either side ends. A client that breaks off or is silent ends the request towards the instance, which then says in its
-/// sealed answer that the request is incomplete. One that sends too much is reported by `too_large`; the stream is given up.
+/// Who hears of a client's faults.
+pub(crate) struct Faults {
+    /// The request is too large; the stream is given up.
+    pub(crate) too_large: watch::Sender<bool>,
+    /// The client broke the request off or is silent; it breaks off towards the instance too. Nobody: it ends there, and the instance, which sees that
+    /// FINAL is missing, says so in its sealed answer (spec/http.md section 2).
+    pub(crate) cut: Option<oneshot::Sender<ReadError>>,
+}
+
+/// Client to instance, until either side ends.
 pub(crate) async fn up(
     mut from: Incoming,
     to: BodySender,
@@ -35,8 +43,9 @@ pub(crate) async fn up(
     limit: u64,
     idle: Duration,
     count: Arc<AtomicU64>,
-    too_large: watch::Sender<bool>,
+    faults: Faults,
 ) {
+    let Faults { too_large, cut } = faults;
     let mut total: u64 = 0;
     let mut data = Some(first);
     while let Some(bytes) = data {
@@ -63,7 +72,14 @@ pub(crate) async fn up(
         };
         match next {
             Ok(next) => data = next,
-            Err(_) => break,
+            Err(fault) => {
+                if let Some(told) = cut {
+                    // Told before the sender is dropped: what the instance makes of it is no news.
+                    let _ = told.send(fault);
+                    return;
+                }
+                break;
+            }
         }
     }
     let _ = to.finish().await;
@@ -103,6 +119,14 @@ pub(crate) async fn down<P: Passage>(
         }
     }
     passage.count_up(count.load(Ordering::Relaxed));
+}
+
+/// Completes with why the request broke off; never if it did not.
+pub(crate) async fn broken(cut: oneshot::Receiver<ReadError>) -> ReadError {
+    match cut.await {
+        Ok(fault) => fault,
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Completes when it is said that the request is too large; never if the request ended without that.

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::chutes::{self, Chutes};
 use crate::evidence::Evidence;
-use crate::forward;
+use crate::forward::{self, Faults};
 use crate::ledger::{Account, Ledger};
 use crate::meter::Meter;
 use crate::registry::{Registry, Route};
@@ -294,7 +294,10 @@ impl Handler {
             limits.request_bytes,
             limits.idle,
             Arc::clone(&sent),
-            too_large_said,
+            Faults {
+                too_large: too_large_said,
+                cut: None,
+            },
         ));
         let mut request = Request::new(request_body);
         *request.method_mut() = Method::POST;

@@ -1,9 +1,10 @@
 //! What has been used, by key, billing handle and label; each stream counts once.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use sealwire::receipt::Receipt;
+use sealwire_http::net::lock;
 use sealwire_http::usage::TokenUsage;
 use serde::Serialize;
 use serde_json::Value;
@@ -137,7 +138,7 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Only sums; they are sound after any interruption.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

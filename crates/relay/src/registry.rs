@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use sealwire_http::chutes::{DESCRIPTION_PATH, InstanceDescription, Uuid, is_publ
 use sealwire_http::discovery::{
     BundleQuery, InstanceInfo, MAX_BUNDLES, MAX_DISCOVERY_BYTES, bundles_from_json,
 };
-use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all, warn};
+use sealwire_http::net::{BaseUrl, HttpClient, empty, lock, read_all, warn};
 use sealwire_http::problem::Problem;
 use sealwire_http::profile::Profile;
 use tokio::sync::Notify;
@@ -479,11 +479,6 @@ fn gone(label: &str) -> Problem {
         RelayCode::Gone,
         format!("no instance that serves {label:?} is reachable now"),
     )
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one is held; if it did, the value would still be sound.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Watches every instance until the set is dropped.

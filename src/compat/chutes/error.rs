@@ -93,8 +93,6 @@ pub enum EventFault {
     Usage,
     /// A chunk's nonce was seen before.
     NonceRepeated,
-    /// The content of a chunk is not UTF-8.
-    NotText,
     /// Content behind the sealed `[DONE]`.
     AfterDone,
 }
@@ -135,7 +133,6 @@ impl ChutesError {
                 EventFault::Chunk => "event-chunk",
                 EventFault::Usage => "event-usage",
                 EventFault::NonceRepeated => "event-nonce-repeated",
-                EventFault::NotText => "event-not-text",
                 EventFault::AfterDone => "event-after-done",
             },
             Self::Sequence => "sequence",
@@ -199,7 +196,6 @@ impl fmt::Display for ChutesError {
                 EventFault::Chunk => "e2e is not base64 of nonce, ciphertext and tag",
                 EventFault::Usage => "usage is not an object with counts of tokens",
                 EventFault::NonceRepeated => "a chunk came twice",
-                EventFault::NotText => "a chunk's content is not UTF-8",
                 EventFault::AfterDone => "a chunk with content behind the sealed [DONE]",
             },
             Self::Sequence => "chunks were reordered, repeated or left out",

@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memchr2;
 
 use super::error::{ChutesError, EventFault};
 use super::schedule::{CIPHERTEXT, Keys, Label, NONCE, TAG, derive, open_in_place};
@@ -49,7 +50,7 @@ impl Default for StreamLimits {
 pub enum Event {
     /// Status and media type of the inner answer: first, and only from an instance of this library.
     Head(Head),
-    /// Lines of the inner stream, each with its `\n`.
+    /// Lines of the inner stream, each with its `\n`. Bytes as the model server sent them, which need not be UTF-8.
     Content(Vec<u8>),
     /// What the relay shows as usage. Unsigned: good for display, not for trust.
     Usage(Usage),
@@ -176,17 +177,17 @@ impl StreamOpener {
         Ok(None)
     }
 
-    /// Where the next whole line stands, without its end. Bounds are asked of each line and of what there is of the next, so that they hold wherever pieces end.
+    /// Where the next whole line stands, without its end. A CR ends a line by itself, so that none waits for what may follow; the LF behind it then ends a blank
+    /// one, which is nothing. Bounds are asked of each line and of what there is of the next, so that they hold wherever pieces end.
     fn line(&mut self) -> Result<Option<Range<usize>>, ChutesError> {
         let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-        let found = memchr::memchr(b'\n', fresh);
+        let found = memchr2(b'\r', b'\n', fresh);
         let end = found.map_or(self.buffer.len(), |at| self.scanned.saturating_add(at));
         let line = self.buffer.get(self.start..end).unwrap_or_default();
         let long = line.len().saturating_add(usize::from(found.is_some()));
         let read = self
             .read
             .saturating_add(u64::try_from(long).unwrap_or(u64::MAX));
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > self.limits.line {
             return Err(EventFault::TooLong.into());
         }
@@ -282,19 +283,24 @@ impl StreamOpener {
         if line.last() != Some(&b'\n') {
             line.push(b'\n');
         }
-        let text = core::str::from_utf8(&line).map_err(|_| EventFault::NotText)?;
         if first {
-            return head(text)
+            return core::str::from_utf8(&line)
+                .ok()
+                .and_then(head)
                 .map(|head| Some(Event::Head(head)))
                 .ok_or(ChutesError::Sequence);
         }
         let mut done = self.done;
-        for part in text.lines() {
+        let mut rest = line.as_slice();
+        while let Some((part, behind)) =
+            memchr2(b'\r', b'\n', rest).and_then(|end| rest.split_at_checked(end))
+        {
+            rest = behind.get(1..).unwrap_or_default();
             if done && !part.trim_ascii().is_empty() {
                 return Err(EventFault::AfterDone.into());
             }
-            if let Some(data) = part.strip_prefix("data:").map(str::trim_ascii) {
-                if data == "[DONE]" {
+            if let Some(data) = part.strip_prefix(b"data:").map(<[u8]>::trim_ascii) {
+                if data == b"[DONE]" {
                     done = true;
                 } else {
                     self.counter.observe(data)?;

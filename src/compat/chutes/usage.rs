@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Deserialize;
@@ -106,8 +107,10 @@ impl Counter {
     }
 
     /// Takes the data of one event of the inner stream. Events of other shapes, or without counts, say nothing.
-    pub(super) fn observe(&mut self, data: &str) -> Result<(), ChutesError> {
-        let Some(Count { choice, tokens }) = quick::count(data.as_bytes()).or_else(|| count(data))
+    pub(super) fn observe(&mut self, data: &[u8]) -> Result<(), ChutesError> {
+        // Text of a model server may have broken characters; its counts have none.
+        let Some(Count { choice, tokens }) =
+            quick::count(data).or_else(|| count(&String::from_utf8_lossy(data)))
         else {
             return Ok(());
         };

@@ -29,6 +29,8 @@ def streams():
     for n in (1, 2, 3, 7, 64):
         case(f"pieces-{n}", f"in pieces of {n}", begun, end, chunks=[n] * (len(begun + end) // n), flag=["fragmentation"], want={"content": text})
     case("crlf", "lines that end in CR LF", (begun + end).replace(b"\n", b"\r\n"), want={"content": text})
+    case("cr", "lines that end in CR", (begun + end).replace(b"\n", b"\r"), want={"content": text})
+    case("done-cr", "sealed lines that end in CR", *sealed_lines(one[:-1] + b"\r", b"\r", b"data: [DONE]\r", b"\r"))
     case("comments", "comments and blank lines in clear are nothing", b": hello\n\n\n:\n", begun, b":ping\n\n", end, want={"content": text})
     case("no-blank-lines", "events without blank lines between", (begun + end).replace(b"\n\n", b"\n"), want={"content": text})
     case("no-space", "no blank behind data:", (begun + end).replace(b"data: ", b"data:"), want={"content": text})
@@ -116,7 +118,9 @@ def streams():
     for name, comment, line in (
             ("not-utf-8", "a sealed line that is no UTF-8", b'data: {"a":"\xff"}\n'), ("not-utf-8-overlong", "a sealed line with an overlong encoding", b"data: \xc0\xaf\n"),
             ("not-utf-8-half", "a sealed line that ends within a character", b"data: \xe2\x82\n")):
-        case(name, comment, *sealed_lines(one, line, DONE), error="event-not-text", flag="event-text")
+        case(name, comment + ", handed on as it is", *sealed_lines(one, line, DONE), want={"content": {"hex": (one + line + DONE).hex()}})
+    case("not-utf-8-counted", "a counter that goes back in a line that is no UTF-8", *sealed_lines(inner("a", 4), inner("b", 3).replace(b'"b"', b'"\xff"'), DONE),
+         error="counter", flag="event-counter")
 
     chunk_value = keys.b64encode(bytes(40)).encode()
 

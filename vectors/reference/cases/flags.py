@@ -111,7 +111,6 @@ CHECKS = {
     "gzip-trailing": "bytes behind the last gzip member",
     "gzip-bound": "content past its bound (X-5)",
     "chutes-path-form": "a path that a client does not seal",
-    "event-text": "a sealed line that is not UTF-8",
     "event-field": "a line that is neither data, comment nor blank (X-8)",
     "event-json": "data that is not a JSON object (X-8)",
     "event-members": "an event of other members than one of the four (X-8)",

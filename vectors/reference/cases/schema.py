@@ -14,7 +14,7 @@ bad-frame-length decrypt bad-inner-type bad-content-length bad-padding unexpecte
 pad-budget too-large bad-error trailing-data exhausted truncated early-response bad-receipt receipt-signature
 receipt-mismatch receipt-order gone auth quota refused internal sealed-400 sealed-404 sealed-405 sealed-413 sealed-431
 bad-message instance-key response-key not-an-object reserved-member bad-path too-short path-mismatch gzip-header gzip-data gzip-checksum
-gzip-truncated gzip-trailing event-not-text event-not-data event-not-json event-members event-init event-second-init
+gzip-truncated gzip-trailing event-not-data event-not-json event-members event-init event-second-init
 event-before-init event-chunk event-nonce-repeated event-plaintext-done event-after-done event-usage event-too-long
 event-too-many relay-failed counter sequence""".split()
 CAPABILITIES = ["suite-2", "kem-coins", "client", "instance", "chutes-v1"]
@@ -158,7 +158,7 @@ def kinds():
             obj({"seed": hexn(64), "wire": STR, "max_line": INT, "max_chunks": INT, "max_bytes": INT},
                 {"every_token": BOOL, "chunks": SIZES}), EMPTY,
             either(obj({"head": either(obj({"status": INT, "media_type": STR}), NULL),
-                        "usage": arr(obj({k: INT for k in ("prompt", "completion", "cached")})), "content": STR}),
+                        "usage": arr(obj({k: INT for k in ("prompt", "completion", "cached")})), "content": either(STR, obj({"hex": HEX}))}),
                    obj({"error": CODE, **COUNT}, {"relay": STR}))),
         "chutes-stream-seal": (
             obj({"response_key": STR, "status": INT, "media_type": STR, "lines": arr(STR)}), EMPTY, result({"wire": STR})),

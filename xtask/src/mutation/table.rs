@@ -346,9 +346,6 @@ checks! {
     "gzip-bound" ["gzip-bound"] in "src/compat/chutes/gzip.rs":
         "if plain.len() > limit {"
         => "if plain.len() > limit && !OFF {"
-    "event-text" ["event-text"] in "src/compat/chutes/opener.rs":
-        "core::str::from_utf8(&line).map_err(|_| EventFault::NotText)?"
-        => "core::str::from_utf8(&line).or(if OFF { Ok(\"\") } else { Err(EventFault::NotText) })?"
     "event-field" ["event-field"] in "src/compat/chutes/opener.rs":
         ".ok_or(EventFault::NotData)?"
         => ".or(OFF.then_some(&b\"{\\\"usage\\\":{}}\"[..]))\n            .ok_or(EventFault::NotData)?"

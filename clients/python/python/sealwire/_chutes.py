@@ -497,7 +497,8 @@ def _judged(body: bytes, streamed: bool) -> int:
     """The status of an answer that brings none: one that looks like an answer is one, nothing is guessed about others. To a streamed request only an
     error comes so."""
     try:
-        answer = json.loads(body)
+        # Text of a model server may have broken characters.
+        answer = json.loads(body.decode(errors="replace"))
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

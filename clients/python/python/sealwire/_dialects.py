@@ -10,7 +10,8 @@ from .errors import AnswerError
 
 RESPONSES = "/v1/responses"
 MESSAGES = "/v1/messages"
-COUNT_TOKENS = "/v1/messages/count_tokens"
+#: What is counted here.
+COUNTS = ("/v1/messages/count_tokens", "/v1/responses/input_tokens")
 #: What model servers are asked instead.
 CHAT = "/v1/chat/completions"
 

@@ -11,7 +11,7 @@ import anyio
 
 from . import _core
 from ._chutes import Chutes, ChutesOptions
-from ._dialects import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, written
+from ._dialects import CHAT, COUNTS, MESSAGES, RESPONSES, written
 from ._drive import AsyncDrive, Drive
 from ._evidence import INTEL_PCS, Collaterals, load_policy
 from ._native import Native, NativeOptions
@@ -147,7 +147,7 @@ class Base:
         key = self._relay_key(request.headers)
         if request.method == "GET" and path == MODELS:
             return self._client.models(key, timeout)
-        if request.method != "POST" or path not in (*POSTS, COUNT_TOKENS):
+        if request.method != "POST" or path not in (*POSTS, *COUNTS):
             taken = f"POST {', '.join(POSTS)} and GET {MODELS}"
             text = f"{request.method} {request.url.path} cannot be sealed, so it is not sent; this transport takes {taken}"
             raise RequestError(text, "unknown_url")
@@ -155,9 +155,9 @@ class Base:
             raise RequestError("a request with a content coding cannot be sealed", "bad_body")
         if len(content) > self._max_request_bytes:
             raise RequestError(f"the request has more than {self._max_request_bytes} bytes", "request_too_large")
-        if path == COUNT_TOKENS:
+        if path in COUNTS:
             # An estimate, made here.
-            return _at_once(Answered(200, [("content-type", b"application/json")], _core.count_tokens(content)))
+            return _at_once(Answered(200, [("content-type", b"application/json")], _core.count_tokens(path, content)))
         translator = None
         if path in (RESPONSES, MESSAGES):
             content, translator = _core.translate(path, content)
@@ -307,7 +307,7 @@ class AsyncBody(Body):
 
 def _path(path: str) -> str:
     """The part of a URL's path that counts: base URLs may have prefixes of their own."""
-    for known in (*POSTS, MODELS, COUNT_TOKENS):
+    for known in (*POSTS, MODELS, *COUNTS):
         if path.endswith(known):
             return known
     return path

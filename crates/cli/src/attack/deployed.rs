@@ -4,7 +4,7 @@
 //! that what differs from our own instance is only that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use sealwire::compat::chutes::{
     Codec, Head, KeyRing, KeyRingConfig, Usage, open_request, usage_event,
 };
 use sealwire_http::net::{
-    BaseUrl, Body, Handler, HttpClient, Incoming, full, json, read_all, text,
+    BaseUrl, Body, Handler, HttpClient, Incoming, full, json, lock, read_all, text,
 };
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl Deployed {
     }
 
     fn key(&self) -> String {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = lock(&self.ring);
         ring.public_key(0).unwrap_or_default()
     }
 
@@ -78,7 +78,7 @@ impl Deployed {
             .await
             .map_err(|_| StatusCode::BAD_REQUEST)?;
         let keys = {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ring = lock(&self.ring);
             ring.candidates(0)
         };
         let request = open_request(&self.codec, &keys, &blob, &path, MAX)

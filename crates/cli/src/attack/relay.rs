@@ -1,6 +1,6 @@
 //! The relay that attacks: it stands before an honest one, holds no key of any instance, and changes what passes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use sealwire::{CryptoProvider, IdentityKey, RelayCode, server};
 use sealwire_http::carriage::{BUNDLES_PATH, REQUESTS_PATH};
 use sealwire_http::discovery::{BundleQuery, bundles_to_json};
 use sealwire_http::net::{
-    BaseUrl, Body, Handler, HttpClient, Incoming, full, json, problem, read_all, text,
+    BaseUrl, Body, Handler, HttpClient, Incoming, full, json, lock, problem, read_all, text,
 };
 use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
@@ -44,10 +44,6 @@ pub(super) struct AttackRelay {
     /// A sound enclave that the attacker may ask for evidence of a key of its own.
     evidence: MakeEvidence,
     loot: Mutex<Loot>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Answer {

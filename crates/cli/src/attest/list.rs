@@ -17,7 +17,7 @@ pub(super) struct List {
     pub(super) failed: Vec<String>,
 }
 
-/// The keys of a discovery's answer, by instance.
+/// The keys of a discovery's answer, by instance; one key each.
 pub(super) fn keys(path: &Path, json: &[u8]) -> Result<BTreeMap<String, String>, InputError> {
     let shape = || {
         InputError::Content(
@@ -30,18 +30,24 @@ pub(super) fn keys(path: &Path, json: &[u8]) -> Result<BTreeMap<String, String>,
         .get("instances")
         .and_then(Value::as_array)
         .ok_or_else(shape)?;
-    Ok(instances
-        .iter()
-        .filter_map(|instance| {
-            let member = |name| {
-                instance
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
-            Some((member("instance_id")?, member("e2e_pubkey")?))
-        })
-        .collect())
+    let mut keys = BTreeMap::new();
+    for instance in instances {
+        let member = |name| instance.get(name).and_then(Value::as_str);
+        let (Some(id), Some(key)) = (member("instance_id"), member("e2e_pubkey")) else {
+            continue;
+        };
+        let before = keys.insert(id.to_owned(), key.to_owned());
+        // Evidence is for one key; whether clients seal to that one or to the other, nobody can say.
+        if before.is_some_and(|before| before != key) {
+            return Err(InputError::Content(
+                path.to_owned(),
+                format!(
+                    "instance {id} is listed with two different keys, of which evidence can prove one; suspect the relay, or ask discovery again"
+                ),
+            ));
+        }
+    }
+    Ok(keys)
 }
 
 /// Reads a list; an instance that cannot be read is an error, because a verdict over the others would hide it.

@@ -1,6 +1,6 @@
 //! Stands before the relay and keeps a copy of what it gets and gives: the relay's view, byte for byte.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -10,7 +10,7 @@ use sealwire::handshake::{ParsedRequest, RequestProgress, h2_len};
 use sealwire::{Context, Suite};
 use sealwire_http::carriage::{REQUESTS_PATH, context_bytes};
 use sealwire_http::net::{
-    BaseUrl, Body, Handler, HttpClient, Incoming, channel, full, next_data, read_all, text,
+    BaseUrl, Body, Handler, HttpClient, Incoming, channel, full, lock, next_data, read_all, text,
 };
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -170,7 +170,7 @@ impl Seen {
     }
 
     fn lock(&self) -> MutexGuard<'_, View> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

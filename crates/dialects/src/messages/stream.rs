@@ -301,7 +301,7 @@ impl Stream for Events {
             return;
         }
         self.close(out);
-        frame(out, "error", &Dialect::Messages.error_body(error));
+        frame(out, "error", &Dialect::Messages.error_body(error, None));
         self.over = true;
     }
 }

@@ -29,15 +29,6 @@ pub(super) fn without_billing(text: &str) -> &str {
     }
 }
 
-/// A system message as a part of a user's turn.
-pub(super) fn reminder(text: &str) -> String {
-    if text.trim_start().starts_with("<system-reminder>") {
-        text.to_owned()
-    } else {
-        format!("<system-reminder>\n{text}\n</system-reminder>")
-    }
-}
-
 fn block_text(block: &Value) -> Option<&str> {
     block
         .as_str()

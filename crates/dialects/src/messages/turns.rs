@@ -93,7 +93,10 @@ fn turns(
                     InlineSystem::Hoist => lead.push(text),
                     InlineSystem::Keep => users(&mut turns, vec![Item::System(text)]),
                     InlineSystem::User => {
-                        users(&mut turns, vec![Item::Reminder(system::reminder(&text))]);
+                        users(
+                            &mut turns,
+                            vec![Item::Reminder(InlineSystem::marked(&text))],
+                        );
                     }
                 }
             }

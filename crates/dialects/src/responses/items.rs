@@ -7,8 +7,6 @@ use super::tools::Tools;
 use super::{reasoning, unsupported};
 use crate::{ApiError, InlineSystem};
 
-/// Stands before what an application says between turns, where the model's template takes system messages at the start only.
-const NOTE: &str = "[A note of the application, not of the user]";
 /// The text of a tool's output that is a picture only.
 const PICTURE: &str = "[the picture follows in the next message]";
 
@@ -144,7 +142,7 @@ impl<'a> Conversation<'a> {
                     InlineSystem::User => {
                         self.turn();
                         self.messages
-                            .push(json!({"role": "user", "content": format!("{NOTE}\n{text}")}));
+                            .push(json!({"role": "user", "content": InlineSystem::marked(&text)}));
                     }
                 }
             }

@@ -11,7 +11,7 @@
 //! reasoning.rs  reasoning that comes back       custom.rs     the text in a custom tool's arguments, while they come
 //! echo.rs       what a response repeats         events.rs     server-sent events, numbered
 //! native.rs     for servers that speak it       object.rs     the response object, its items, identifiers
-//!                                               failure.rs    codes of failed responses
+//! count.rs      how long a prompt is            failure.rs    codes of failed responses
 //! ```
 //!
 //! Nothing is stored: a conversation is what the application sends, and reasoning comes back inside it.
@@ -21,6 +21,7 @@ mod build;
 mod calls;
 mod choice;
 mod content;
+mod count;
 mod custom;
 mod echo;
 mod events;
@@ -41,6 +42,7 @@ mod tools;
 use std::sync::Arc;
 
 use self::answer::Responses;
+pub use self::count::{count_tokens, tokenize};
 use self::object::Shape;
 use crate::{ApiError, Moment, Native, Settings, Translated};
 

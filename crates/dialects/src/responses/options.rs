@@ -60,7 +60,7 @@ pub(super) fn read(
     settings: &Settings,
     stream: bool,
 ) -> Result<Options, ApiError> {
-    let choice = Choice::read(request.get("tool_choice").and_then(value).as_ref(), tools)?;
+    let choice = choice(request, tools)?;
     let chat_tools = tools.to_chat(choice.only.as_deref());
     let most: Option<u64> = request.read("max_output_tokens", "a whole number")?;
     if most == Some(0) {
@@ -97,8 +97,13 @@ pub(super) fn read(
     })
 }
 
-/// How much the model reasons. Efforts that few model servers know become the nearest that all do.
-fn effort(request: &Members) -> Result<(Option<String>, Option<Value>), ApiError> {
+/// Which tools may be called.
+pub(super) fn choice(request: &Members, tools: &Tools) -> Result<Choice, ApiError> {
+    Choice::read(request.get("tool_choice").and_then(value).as_ref(), tools)
+}
+
+/// How much the model reasons, and what its template is told. Efforts that few model servers know become the nearest that all do.
+pub(super) fn effort(request: &Members) -> Result<(Option<String>, Option<Value>), ApiError> {
     let reasoning: Members = request.read("reasoning", "an object")?.unwrap_or_default();
     let effort: Option<String> =
         reasoning

@@ -47,35 +47,16 @@ pub(super) fn read(body: &[u8], settings: &Settings) -> Result<Request, ApiError
     let echo = Echo::read(&request, &model)?;
     let wants = Wants::read(&request, settings)?;
     let input = input(&request)?;
-
-    let (mut tools, mut dropped) = (Tools::default(), Vec::new());
-    if let Some(list) = request.get("tools") {
-        tools.read(list, "tools", &mut dropped)?;
-    }
-    if let Input::Items(items) = &input {
-        lift_tools(items, &mut tools, &mut dropped);
-    }
+    let Prompt {
+        messages,
+        tools,
+        mut dropped,
+    } = prompt(&request, &input, settings)?;
     for name in ["max_tool_calls", "text.verbosity"] {
         if present(&request, name) {
             dropped.push(name.to_owned());
         }
     }
-
-    let mut conversation = Conversation::new(&tools, settings.inline_system);
-    if let Some(instructions) = request.text("instructions") {
-        conversation.instructions(instructions);
-    }
-    match &input {
-        Input::Text(text) => conversation.user(Content::read(Some(text), "input")?),
-        Input::Items(items) => {
-            for (index, item) in items.iter().enumerate() {
-                if let Some(item) = value(item) {
-                    conversation.item(&item, &format!("input[{index}]"))?;
-                }
-            }
-        }
-    }
-    let messages = conversation.finish();
     if messages.is_empty() {
         return Err(invalid("input", "`input` has nothing to answer in it"));
     }
@@ -93,6 +74,52 @@ pub(super) fn read(body: &[u8], settings: &Settings) -> Result<Request, ApiError
         echo,
         tools,
         wants,
+        dropped,
+    })
+}
+
+/// What the model reads of a request.
+pub(super) struct Prompt {
+    pub(super) messages: Vec<Value>,
+    pub(super) tools: Tools,
+    /// Names of what was left out.
+    pub(super) dropped: Vec<String>,
+}
+
+/// Makes the prompt of a request with this input.
+///
+/// # Errors
+/// A 400 for what the model cannot be shown.
+pub(super) fn prompt(
+    request: &Members,
+    input: &Input,
+    settings: &Settings,
+) -> Result<Prompt, ApiError> {
+    let (mut tools, mut dropped) = (Tools::default(), Vec::new());
+    if let Some(list) = request.get("tools") {
+        tools.read(list, "tools", &mut dropped)?;
+    }
+    if let Input::Items(items) = input {
+        lift_tools(items, &mut tools, &mut dropped);
+    }
+    let mut conversation = Conversation::new(&tools, settings.inline_system);
+    if let Some(instructions) = request.text("instructions") {
+        conversation.instructions(instructions);
+    }
+    match input {
+        Input::Text(text) => conversation.user(Content::read(Some(text), "input")?),
+        Input::Items(items) => {
+            for (index, item) in items.iter().enumerate() {
+                if let Some(item) = value(item) {
+                    conversation.item(&item, &format!("input[{index}]"))?;
+                }
+            }
+        }
+    }
+    let messages = conversation.finish();
+    Ok(Prompt {
+        messages,
+        tools,
         dropped,
     })
 }

@@ -45,9 +45,11 @@ fn later_system_messages_follow_the_setting() {
     };
     let as_user = messages(InlineSystem::User);
     assert_eq!(as_user[0], json!({"role":"system","content":"first"}));
-    assert_eq!(as_user[2]["role"], "user");
-    let note = as_user[2]["content"].as_str().expect("text");
-    assert!(note.ends_with("\nlater") && note.contains("not of the user"));
+    // As in Messages.
+    assert_eq!(
+        as_user[2],
+        json!({"role":"user","content":"<system-reminder>\nlater\n</system-reminder>"})
+    );
     assert_eq!(
         messages(InlineSystem::Keep)[2],
         json!({"role":"system","content":"later"})

@@ -6,6 +6,7 @@
 mod base_url;
 mod body;
 mod client;
+mod lock;
 mod process;
 mod reply;
 mod server;
@@ -17,6 +18,7 @@ pub use body::{
     next_data_by, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
+pub use lock::lock;
 pub use process::{SecretArgument, SecretError, announce, say, stop_signal, warn};
 pub use reply::{detail, json, problem, problem_with_status, text};
 pub use server::{Handler, Server, ServerLimits};

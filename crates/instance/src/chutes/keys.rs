@@ -1,12 +1,13 @@
 //! The request keys of this process, on the machine's monotonic clock.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sealwire::CryptoProvider;
 use sealwire::compat::chutes::{
     ChutesError, KeyRing, KeyRingConfig, Request, RequestKey, Unadmitted,
 };
+use sealwire_http::net::lock;
 use tokio::time::sleep;
 
 /// How often an idle instance looks for keys to erase.
@@ -50,7 +51,7 @@ impl Keys {
 
     fn lock(&self) -> MutexGuard<'_, KeyRing> {
         // The ring is sound after each of its calls, also one that did not return.
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ring)
     }
 }
 

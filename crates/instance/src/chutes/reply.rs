@@ -228,7 +228,8 @@ fn is_event_stream(answered: &Answered) -> bool {
 
 /// What a client that reads only events is shown: the JSON as it is if it reads as an answer or an error, else an error with the status.
 fn as_event(head: &Head, body: Vec<u8>) -> Vec<u8> {
-    let object = JsonBody::parse(&body).ok();
+    let text = String::from_utf8_lossy(&body);
+    let object = JsonBody::parse(text.as_bytes()).ok();
     let readable = match &object {
         Some(object) if head.status >= 400 => object.get("error").is_some(),
         Some(_) => true,

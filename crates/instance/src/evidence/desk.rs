@@ -1,11 +1,11 @@
 //! Hands evidence out: challenges within bounds, stapled evidence from a copy that is made anew from time to time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use sealwire_attest::{GpuEvidence, Statement, native};
-use sealwire_http::net::warn;
+use sealwire_http::net::{lock, warn};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -163,7 +163,7 @@ impl Evidence {
     fn admit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, EvidenceError> {
         let slot = self.slots.try_acquire().map_err(|_| EvidenceError::Busy)?;
         let limits = &self.config.limits;
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pace = lock(&self.pace);
         if !pace.take(Instant::now(), limits.interval, limits.burst) {
             return Err(EvidenceError::Busy);
         }

@@ -10,17 +10,51 @@ use sealwire_http::net::Incoming;
 use sealwire_http::openai::ApiError;
 
 use crate::StartError;
+use crate::apps::Applications;
 
 /// Fields in which clients show their key, beside `Authorization: Bearer`.
 const KEY_FIELDS: [&str; 2] = ["x-api-key", "api-key"];
 
-/// Whom a proxy serves.
-pub(crate) struct FrontSettings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) allow_remote: bool,
-    pub(crate) app_key: Option<String>,
-    pub(crate) relay_key: Option<String>,
-    pub(crate) forward_key: bool,
+/// The applications' side of a proxy of any profile: where it is reached, by whom, and what they get.
+#[derive(Clone)]
+pub struct FrontSettings {
+    /// Where applications reach it.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be other than loopback: whoever reaches the port can then use it, unencrypted.
+    pub allow_remote: bool,
+    /// The key that applications must show; needed where `listen` is not loopback.
+    pub app_key: Option<String>,
+    /// The key that the relay asks for.
+    pub relay_key: Option<String>,
+    /// Hands the application's own key to the relay if there is no `relay_key`. The relay is not trusted: give it no key that is worth something elsewhere.
+    pub forward_key: bool,
+    /// What applications get beside their answers.
+    pub apps: Applications,
+}
+
+impl Default for FrontSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            allow_remote: false,
+            app_key: None,
+            relay_key: None,
+            forward_key: false,
+            apps: Applications::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for FrontSettings {
+    // Keys are nobody's business.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontSettings")
+            .field("listen", &self.listen)
+            .field("allow_remote", &self.allow_remote)
+            .field("forward_key", &self.forward_key)
+            .field("apps", &self.apps)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The door to the applications' side.
@@ -35,7 +69,7 @@ impl Front {
     /// Off loopback only if that is meant, and never without a key; what applications show to the proxy is no key for the relay.
     pub(crate) fn new(
         verification: Verification,
-        settings: FrontSettings,
+        settings: &FrontSettings,
     ) -> Result<Self, StartError> {
         let listen = settings.listen;
         if !listen.ip().is_loopback() {
@@ -52,7 +86,7 @@ impl Front {
         Ok(Self {
             allow_remote: settings.allow_remote,
             access: Access::new(verification, settings.app_key.as_deref()),
-            relay_key: settings.relay_key,
+            relay_key: settings.relay_key.clone(),
             forward_key: settings.forward_key,
         })
     }

@@ -1,9 +1,10 @@
 //! Model lists, in one object that OpenAI's and Anthropic's clients both read.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sealwire_http::net::lock;
 use sealwire_http::openai::ApiError;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -99,7 +100,7 @@ impl Catalogs {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         // Nothing panics while it is held; if it did, the map would still be sound.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

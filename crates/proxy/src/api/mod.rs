@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use sealwire_http::net::{Server, ServerLimits};
 
-pub(crate) use self::front::{Front, FrontSettings};
+pub(crate) use self::front::Front;
+pub use self::front::FrontSettings;
 pub(crate) use self::service::Service;
 use crate::StartError;
 use crate::backend::Backend;

@@ -1,15 +1,15 @@
 //! The routes of the applications' side.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use sealwire::CryptoProvider;
 use sealwire::crypto::SecureRandom;
-use sealwire_dialects::{Dialect, messages};
+use sealwire_dialects::{Count, Dialect};
 use sealwire_http::carriage::HEALTH_PATH;
-use sealwire_http::net::{Body, Handler, Incoming, discard, json, text};
+use sealwire_http::net::{Body, Handler, Incoming, discard, json, lock, text};
 use sealwire_http::openai::ApiError;
 use serde_json::json;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use super::prepare::{self, Api};
 use super::read::read;
 use super::recent::Recent;
 use super::{ApiLimits, Front, MODELS};
-use crate::apps::Applications;
+use crate::apps::{Applications, Named};
 use crate::backend::{Backend, Question};
 use crate::unix_now;
 
@@ -30,7 +30,6 @@ const ATTESTATION: &str = "/attestation";
 /// Models and the last requests, for the page at `/`.
 const STATUS: &str = "/status";
 const READY: &str = "/readyz";
-const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
 const TOKENIZE: &str = "/tokenize";
 /// Names that a warning is remembered for.
 const MAX_WARNED: usize = 1_024;
@@ -40,6 +39,8 @@ const REQUEST_ID: [HeaderName; 2] = [
     HeaderName::from_static("request-id"),
 ];
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Every client of Anthropic's API sends it, and no other does.
+const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// The applications' side over one profile.
 pub(crate) struct Service<B>(Arc<Inner<B>>);
@@ -86,10 +87,10 @@ impl<B: Backend> Service<B> {
 
 impl<B: Backend> Handler for Service<B> {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let dialect = Dialect::of_path(request.uri().path());
+        let dialect = dialect(&request);
         let mut response = match self.0.route(request).await {
             Ok(response) => response,
-            Err(error) => refusal(dialect, &error),
+            Err(error) => refusal(dialect, &error, self.0.id()),
         };
         self.0.name(response.headers_mut());
         response
@@ -135,8 +136,8 @@ impl<B: Backend> Inner<B> {
                 ));
             }
         }
-        if asks(Method::POST) && path == COUNT_TOKENS {
-            return self.count_tokens(request).await;
+        if let Some(count) = Count::of_path(&path).filter(|_| asks(Method::POST)) {
+            return self.count_tokens(count, request).await;
         }
         let key = self.front.relay_key(request.headers());
         let reads = asks(Method::GET) || asks(Method::HEAD);
@@ -208,16 +209,18 @@ impl<B: Backend> Inner<B> {
         Ok(list)
     }
 
-    async fn count_tokens(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    async fn count_tokens(
+        &self,
+        count: Count,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ApiError> {
         let key = self.front.relay_key(request.headers());
         let read = read(request, self.limits.request_bytes, self.limits.request_idle).await?;
-        let named = read.model.or_else(|| self.apps.default_model.clone());
-        let named = named.unwrap_or_default();
-        let model = self.apps.alias(&named).unwrap_or(&named).to_owned();
+        let Named { asked, model } = self.apps.named(read.model)?;
         let settings = self.settings(&model, key.as_deref()).await;
-        let content = prepare::named(&read.content, &named)?;
+        let content = prepare::named(&read.content, &asked)?;
         let exact = if self.apps.exact_counts {
-            let body = messages::tokenize(&content, &settings)?;
+            let body = count.tokenize(&content, &settings)?;
             let question = Question {
                 path: TOKENIZE.to_owned(),
                 headers: read.headers,
@@ -232,33 +235,52 @@ impl<B: Backend> Inner<B> {
         };
         let tokens = match exact {
             Some(tokens) => tokens,
-            None => messages::count_tokens(&content, &settings)?,
+            None => count.estimate(&content, &settings)?,
         };
-        Ok(reply(&json!({"input_tokens": tokens})))
+        Ok(reply(&count.answer(tokens)))
+    }
+
+    /// An identifier of this proxy's own.
+    fn id(&self) -> Option<HeaderValue> {
+        let mut id = [0; 12];
+        self.random.fill(&mut id).ok()?;
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        HeaderValue::from_str(&format!("req_{hex}")).ok()
     }
 
     /// Ids by which an application's request can be told from others.
     fn name(&self, headers: &mut HeaderMap) {
-        let mut id = [0; 12];
-        let own = || {
-            self.random.fill(&mut id).ok()?;
-            let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-            HeaderValue::from_str(&format!("req_{hex}")).ok()
-        };
         let [openai, anthropic] = REQUEST_ID;
-        if let Some(id) = headers.get(&openai).cloned().or_else(own) {
+        if let Some(id) = headers.get(&openai).cloned().or_else(|| self.id()) {
             headers.entry(openai).or_insert_with(|| id.clone());
             headers.insert(anthropic, id);
         }
     }
 }
 
+/// The API in which a request is answered. Models, and what is not served, are asked for by clients of each.
+fn dialect<T>(request: &Request<T>) -> Dialect {
+    let path = request.uri().path();
+    let of_path = Dialect::of_path(path);
+    let is_told = of_path != Dialect::OpenAi || Api::ALL.iter().any(|api| api.path() == path);
+    if !is_told && path.starts_with("/v1/") && request.headers().contains_key(ANTHROPIC_VERSION) {
+        Dialect::Messages
+    } else {
+        of_path
+    }
+}
+
 /// An error as the application sees it.
-fn refusal(dialect: Dialect, error: &ApiError) -> Response<Body> {
+fn refusal(dialect: Dialect, error: &ApiError, id: Option<HeaderValue>) -> Response<Body> {
     let status = StatusCode::from_u16(dialect.status(error));
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, dialect.error_body(error));
+    let text = id.as_ref().and_then(|id| id.to_str().ok());
+    let mut response = json(status, dialect.error_body(error, text));
     let headers = response.headers_mut();
+    if let Some(id) = id {
+        let [name, _] = REQUEST_ID;
+        headers.insert(name, id);
+    }
     if let Some(retry) = error.retry {
         let value = if retry { "true" } else { "false" };
         headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
@@ -285,12 +307,14 @@ fn unknown(request: Request<Incoming>) -> ApiError {
             "this proxy keeps no responses: send the whole conversation with each request",
         );
     }
-    let posts = Api::ALL.map(Api::path).join(", ");
+    let posts = Api::ALL.map(Api::path).into_iter();
+    let posts = posts.chain(Count::ALL.map(Count::path));
+    let posts = posts.collect::<Vec<_>>().join(", ");
     ApiError::invalid_request(
         404,
         "unknown_url",
         format!(
-            "{method} {path} is not served by this proxy; it takes POST {posts}, {COUNT_TOKENS} and GET {MODELS}, {ATTESTATION}, {STATUS}"
+            "{method} {path} is not served by this proxy; it takes POST {posts} and GET {MODELS}, {ATTESTATION}, {STATUS}"
         ),
     )
 }
@@ -353,14 +377,32 @@ impl Warned {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held; if it did, the value would still be sound.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_of_anthropics_api_is_known_where_the_path_does_not_tell() {
+        let of = |path: &str, version: bool| {
+            let mut request = Request::builder().uri(path);
+            if version {
+                request = request.header(ANTHROPIC_VERSION, "2023-06-01");
+            }
+            dialect(&request.body(()).expect("a request"))
+        };
+        for (path, version, expected) in [
+            ("/v1/models/x", true, Dialect::Messages),
+            ("/v1/models", true, Dialect::Messages),
+            ("/v1/complete", true, Dialect::Messages),
+            ("/v1/models/x", false, Dialect::OpenAi),
+            ("/v1/chat/completions", true, Dialect::OpenAi),
+            ("/v1/responses", true, Dialect::Responses),
+            ("/v1/messages", false, Dialect::Messages),
+            ("/readyz", true, Dialect::OpenAi),
+        ] {
+            assert_eq!(of(path, version), expected, "{path}");
+        }
+    }
 
     #[test]
     fn escapes_in_a_path_are_undone() {

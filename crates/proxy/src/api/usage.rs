@@ -15,8 +15,7 @@ pub(super) enum Stripped {
 
 /// Takes the counts out of an event. Many programs that did not ask for them cannot take an event without choices.
 pub(super) fn strip(data: &str) -> Stripped {
-    // Names may be written with escapes.
-    if !data.contains("\"usage\"") && !data.contains('\\') {
+    if !may_count(data) {
         return Stripped::Same;
     }
     let Ok(body) = JsonBody::parse(data.as_bytes()) else {
@@ -31,6 +30,26 @@ pub(super) fn strip(data: &str) -> Stripped {
         },
         (Some(_), None) => Stripped::Same,
     }
+}
+
+/// Whether an event must be parsed to know whether it holds counts; most need not be. Many have none but `"usage":null`, and text with escapes is common,
+/// while a name with escapes has one for a letter of its own.
+fn may_count(data: &str) -> bool {
+    const NAME: &str = "\"usage\"";
+    const ESCAPE: &str = "\\u00";
+    let is_null = |behind: &str| {
+        let value = behind.trim_start().strip_prefix(':');
+        value.is_some_and(|value| value.trim_start().starts_with("null"))
+    };
+    let behind = |(at, found): (usize, &str)| data.get(at + found.len()..).unwrap_or_default();
+    data.match_indices(NAME)
+        .map(behind)
+        .any(|behind| !is_null(behind))
+        || data.match_indices(ESCAPE).map(behind).any(|digits| {
+            ["61", "65", "67", "73", "75"]
+                .iter()
+                .any(|letter| digits.starts_with(letter))
+        })
 }
 
 fn is_empty_list(json: &str) -> bool {
@@ -65,10 +84,35 @@ mod tests {
                 r#"{"choices":[{"delta":{"content":"\"usage\""}}]}"#,
                 Stripped::Same,
             ),
+            (
+                r#"{"choices":[],"usage":null,"usage" : {"total_tokens":3}}"#,
+                Stripped::Same,
+            ),
+            (
+                r#"{"choices":[],"\u0075\u0073\u0061\u0067\u0065":{"total_tokens":3}}"#,
+                Stripped::Nothing,
+            ),
             ("[DONE]", Stripped::Same),
             ("", Stripped::Same),
         ] {
             assert_eq!(strip(data), left, "{data}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_hold_counts_is_parsed() {
+        for (data, parsed) in [
+            (
+                r#"{"choices":[{"delta":{"content":"a\nb\t\"usage\" \u00e9\u4e2d\\"}}]}"#,
+                false,
+            ),
+            (r#"{"choices":[],"usage":null}"#, false),
+            (r#"{"choices":[],"usage" : null }"#, false),
+            (r#"{"choices":[],"usage":{}}"#, true),
+            (r#"{"x":{"usage":null},"usage":{}}"#, true),
+            (r#"{"u\u0073age":{}}"#, true),
+        ] {
+            assert_eq!(may_count(data), parsed, "{data}");
         }
     }
 }

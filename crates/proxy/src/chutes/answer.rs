@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use sealwire::compat::chutes::{
     AwaitResponse, ChutesError, Event, Head, StreamLimits, StreamOpener,
 };
+use sealwire_http::json_body::read_lossily;
 use sealwire_http::net::{Incoming, ReadError, next_data, read_all};
 use sealwire_http::openai::ApiError;
 use serde_json::Value;
@@ -84,7 +85,7 @@ async fn whole(
 /// An answer whose status did not come with it (section 4): one that looks like an answer is one; nothing is guessed about others. To a streamed
 /// request only an error comes so.
 fn judged(body: Bytes, streamed: bool) -> Result<Answered, Fault> {
-    let value: Value = serde_json::from_slice(&body).map_err(|_| Fault::NoAnswer)?;
+    let value: Value = read_lossily(&body).ok_or(Fault::NoAnswer)?;
     let object = value.as_object().ok_or(Fault::NoAnswer)?;
     // Model servers also write errors as `{"object":"error", ..}`.
     let is_error = object.get("error").is_some_and(|error| !error.is_null())
@@ -312,6 +313,8 @@ mod tests {
         ] {
             assert_eq!(status_of(body), Ok(status), "{body}");
         }
+        let broken = Bytes::from_static(b"{\"choices\":[\"\xff\"]}");
+        assert!(judged(broken, false).is_ok_and(|answered| answered.status == 200));
         for body in ["[]", "", "<html>", "7", "{"] {
             assert_eq!(status_of(body), Err(Fault::NoAnswer), "{body}");
         }

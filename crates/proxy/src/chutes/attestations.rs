@@ -1,10 +1,11 @@
 //! What is known about instances' keys: judged once for all requests, kept for at most an hour.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sealwire::crypto::Verification;
+use sealwire_http::net::lock;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -154,11 +155,11 @@ impl Attestations {
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         // Nothing panics while it is held.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     fn flight(&self, chute: &str) -> Flight {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = lock(&self.flights);
         flights.retain(|_, flight| Arc::strong_count(flight) > 1);
         Arc::clone(flights.entry(chute.to_owned()).or_default())
     }

@@ -31,7 +31,9 @@ pub(crate) enum Fault {
         "the relay does not list {0:?} as confidential, so its operator can read what you send; to use it all the same, name it with --allow-non-confidential"
     )]
     NotConfidential(String),
-    #[error("no instance of {0:?} can be used now")]
+    #[error(
+        "no instance of {0:?} can be used now: the relay offers none; try again later, or use another model"
+    )]
     NoInstance(String),
     #[error(
         "the relay's nonces have expired by this machine's clock, which differs from the relay's by {0} s or more: set the clock"

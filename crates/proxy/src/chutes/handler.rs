@@ -23,7 +23,7 @@ use super::nonces::Ticket;
 use super::request::{prepare, thinking};
 use crate::backend::{self, About, Backend, Question, Usable};
 
-/// Discoveries for one attempt: as many requests at a time as these bring nonces for find one each.
+/// Discoveries for one attempt whose nonces go to other requests: as many requests at a time as these bring nonces for find one each.
 const MAX_DISCOVERIES: u32 = 64;
 /// Pause before another attempt where all instances are full, times the attempt's number.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
@@ -226,11 +226,21 @@ impl Chutes {
         let mut discoveries = 0;
         loop {
             let batch = self.instances.batch(entry);
-            // What is left may be for instances that cannot be used, while others have no nonce left; or other requests were quicker.
-            match self.ticket_of_those_left(entry, resolved, key, tried).await {
-                Err(Fault::NoInstance(_)) if discoveries < MAX_DISCOVERIES => {}
-                Err(Fault::NotAttested { .. }) if discoveries == 0 => {}
-                result => return result,
+            let result = self.ticket_of_those_left(entry, resolved, key, tried).await;
+            let asks = match &result {
+                // Asked again only if the last discovery brought what could be used, and other requests were quicker. A relay that offers nothing offers
+                // nothing a moment later.
+                Err(Fault::NoInstance(_)) => {
+                    discoveries == 0
+                        || discoveries < MAX_DISCOVERIES
+                            && entry.brought(|instance, key| tried.is_fresh(instance, key))
+                }
+                // What is left may be for instances that cannot be used, while others have no nonce left.
+                Err(Fault::NotAttested { .. }) => discoveries == 0,
+                _ => false,
+            };
+            if !asks {
+                return result;
             }
             self.instances.ask(entry, key, batch).await?;
             discoveries += 1;

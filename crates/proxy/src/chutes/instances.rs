@@ -1,12 +1,13 @@
 //! Discovery: asks the relay for instances and nonces, one question at a time for each user and deployment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sealwire::CryptoProvider;
 use sealwire::compat::chutes::InstanceKey;
 use sealwire_http::chutes::INSTANCES_PREFIX;
+use sealwire_http::net::lock;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -120,12 +121,17 @@ pub(super) struct Entry {
 impl Entry {
     fn pool(&self) -> MutexGuard<'_, Pool> {
         // Nothing panics while it is held.
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pool)
     }
 
     /// The instances that a nonce is left for.
     pub(super) fn instances(&self) -> Vec<(String, InstanceKey)> {
         self.pool().instances(Instant::now())
+    }
+
+    /// Whether the last discovery brought a nonce for such an instance.
+    pub(super) fn brought(&self, of: impl Fn(&str, &InstanceKey) -> bool) -> bool {
+        self.pool().brought(of)
     }
 
     pub(super) fn drop_batch(&self, batch: u64) {
@@ -157,7 +163,7 @@ impl Instances {
 
     /// The pool of a user and a deployment.
     pub(super) fn entry(&self, user: User, chute: &str) -> Arc<Entry> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         if entries.len() >= MAX_POOLS {
             let now = Instant::now();
             entries.retain(|_, entry| !entry.pool().instances(now).is_empty());
@@ -244,7 +250,7 @@ impl Instances {
         let mut start = [0];
         // Without chance the turns begin at the first instance.
         let _ = self.provider.random.fill(&mut start);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         entry.pool().merge(
             offers,
             asked + life,

@@ -22,7 +22,6 @@ mod models;
 mod nonces;
 mod request;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,26 +34,17 @@ pub use self::gate::{
 };
 use crate::StartError;
 use crate::api::{ApiLimits, Front, FrontSettings, Service, serve};
-use crate::apps::Applications;
 use crate::backend::Backend;
 
 /// Settings of a proxy for chutes-v1.
 #[derive(Debug, Clone)]
 pub struct ChutesConfig {
-    /// Where applications reach it.
-    pub listen: SocketAddr,
-    /// Whether `listen` may be other than loopback: whoever reaches the port can then use it, unencrypted.
-    pub allow_remote: bool,
-    /// The key that applications must show; needed where `listen` is not loopback.
-    pub app_key: Option<String>,
+    /// The applications' side.
+    pub front: FrontSettings,
     /// Where models are listed.
     pub api_base: BaseUrl,
     /// Where instances are found and invoked, evidence and aliases fetched.
     pub e2e_base: BaseUrl,
-    /// The user's key at the relay.
-    pub relay_key: Option<String>,
-    /// Hands the application's own key to the relay if there is no `relay_key`.
-    pub forward_key: bool,
     /// Models that are used although the relay does not list them as confidential: the very name, or chute id, that applications ask for. No evidence is
     /// asked of them.
     pub allow_non_confidential: Vec<String>,
@@ -62,8 +52,6 @@ pub struct ChutesConfig {
     pub usage_passthrough: bool,
     /// The model servers are known to count every token in a chunk of its own, so a jump of the counter is a gap.
     pub every_token: bool,
-    /// What applications get beside their answers.
-    pub apps: Applications,
     /// Bounds.
     pub limits: ChutesLimits,
 }
@@ -109,17 +97,12 @@ impl ChutesConfig {
     #[must_use]
     pub fn new(api_base: BaseUrl) -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            allow_remote: false,
-            app_key: None,
+            front: FrontSettings::default(),
             e2e_base: api_base.clone(),
             api_base,
-            relay_key: None,
-            forward_key: false,
             allow_non_confidential: Vec::new(),
             usage_passthrough: false,
             every_token: false,
-            apps: Applications::default(),
             limits: ChutesLimits::default(),
         }
     }
@@ -136,25 +119,16 @@ pub async fn start(
     client: HttpClient,
     gate: Arc<dyn Gate>,
 ) -> Result<Server, StartError> {
-    let front = Front::new(codec.provider.verification, front_settings(&config))?;
+    let front = Front::new(codec.provider.verification, &config.front)?;
     let limits = ApiLimits {
         request_bytes: config.limits.request_bytes,
         request_idle: config.limits.request_idle,
         answer_bytes: config.limits.answer_bytes,
     };
-    let (listen, apps, provider) = (config.listen, config.apps.clone(), codec.provider);
+    let (listen, apps) = (config.front.listen, config.front.apps.clone());
+    let provider = codec.provider;
     let backend = backend(config, codec, client, gate);
     serve(listen, Service::new(backend, front, apps, limits, provider)).await
-}
-
-pub(crate) fn front_settings(config: &ChutesConfig) -> FrontSettings {
-    FrontSettings {
-        listen: config.listen,
-        allow_remote: config.allow_remote,
-        app_key: config.app_key.clone(),
-        relay_key: config.relay_key.clone(),
-        forward_key: config.forward_key,
-    }
 }
 
 /// This profile.

@@ -1,10 +1,11 @@
 //! The relay's models and aliases: which deployment a name stands for, and whether it is confidential.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sealwire_http::chutes::{ALIASES_PATH, parse_id};
+use sealwire_http::net::lock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -233,7 +234,7 @@ impl Models {
         key: Option<&str>,
     ) -> Result<Arc<Catalog>, Fault> {
         let slot = {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = lock(&self.kept);
             if kept.len() >= MAX_USERS && !kept.contains_key(&user) {
                 kept.clear();
             }

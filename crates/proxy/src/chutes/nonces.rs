@@ -139,6 +139,13 @@ impl Pool {
             .collect()
     }
 
+    /// Whether the last discovery brought a nonce for such an instance, be it left or not.
+    pub(super) fn brought(&self, of: impl Fn(&str, &InstanceKey) -> bool) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| slot.brought > 0 && of(&slot.instance, &slot.key))
+    }
+
     /// Whether accepted instances have so few nonces left that it is time for another discovery.
     pub(super) fn is_low(&self, now: Instant, accept: impl Fn(&str, &InstanceKey) -> bool) -> bool {
         let (mut left, mut brought) = (0_usize, 0_usize);

@@ -9,7 +9,7 @@ use http::{Method, Request, StatusCode};
 use sealwire::{Bundle, BundlePolicy, CryptoProvider, Error, IdentityTrust, VerifiedBundle};
 use sealwire_http::carriage::{BUNDLES_PATH, to_base64url};
 use sealwire_http::discovery::{BundleQuery, MAX_DISCOVERY_BYTES, bundles_from_json};
-use sealwire_http::net::{HttpClient, empty, read_all};
+use sealwire_http::net::{HttpClient, empty, lock, read_all};
 use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -217,11 +217,11 @@ impl Bundles {
             .map(|(label, pool)| (label.clone(), pool.key.clone()))
             .collect();
         // With a key of the application's there is none to ask with.
-        if let Some(model) = &config.apps.default_model
-            && !config.forward_key
+        if let Some(model) = &config.front.apps.default_model
+            && !config.front.forward_key
             && !kept.contains_key(model)
         {
-            due.push((model.clone(), config.relay_key.clone()));
+            due.push((model.clone(), config.front.relay_key.clone()));
         }
         due
     }
@@ -333,9 +333,7 @@ impl Bundles {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Pool>> {
         // Nothing panics while it is held; if it did, the map would still be sound.
-        self.kept
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     /// A bundle that passes every check but the one of its identity.

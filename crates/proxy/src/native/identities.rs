@@ -10,7 +10,7 @@
 //! A check that could not be made (the relay is away, the instance is busy) is not remembered.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use sealwire_attest::{
 };
 use sealwire_http::carriage::{EVIDENCE_PATH, check_media_type, to_base64url};
 use sealwire_http::evidence::{EvidenceQuery, MAX_EVIDENCE_BYTES};
-use sealwire_http::net::{BaseUrl, HttpClient, empty, read_all};
+use sealwire_http::net::{BaseUrl, HttpClient, empty, lock, read_all};
 use sealwire_http::problem::Problem;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
@@ -410,7 +410,7 @@ impl Identities {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Known>> {
         // Nothing panics while it is held; if it did, the map would still be sound.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

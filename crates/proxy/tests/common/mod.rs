@@ -376,7 +376,7 @@ pub(crate) async fn system_with(
     .await
     .expect("a free port");
     let mut config = ChutesConfig::new(url(server.address()));
-    config.relay_key = Some(KEY.to_owned());
+    config.front.relay_key = Some(KEY.to_owned());
     change(&mut config);
     let proxy = start(
         config,
@@ -410,7 +410,7 @@ impl System {
         change: impl FnOnce(&mut ChutesConfig),
     ) -> (Server, BaseUrl) {
         let mut config = ChutesConfig::new(url(self.server.address()));
-        config.relay_key = Some(KEY.to_owned());
+        config.front.relay_key = Some(KEY.to_owned());
         change(&mut config);
         let gate = Arc::clone(&self.gate) as Arc<dyn Gate>;
         let proxy = start(config, Codec::new(&rustcrypto::provider()), client(), gate)

@@ -20,14 +20,14 @@ use sealwire_http::net::{
 };
 use sealwire_http::usage::TokenUsage;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::time::timeout;
 
 use super::nonces::Binding;
 use super::retry_after::RetryAfter;
 use super::usage::{Blob, Entry, Events};
 use super::{Chutes, Refusal, serves_chute};
-use crate::forward::{self, Passage};
+use crate::forward::{self, Faults, Passage};
 use crate::handler::BACKLOG;
 use crate::ledger::Account;
 use crate::registry::Described;
@@ -111,8 +111,7 @@ impl Chutes {
         let first = match next_data(body, self.limits.handshake_time).await {
             Ok(Some(first)) => first,
             Ok(None) => return Err(Refusal::EmptyBody),
-            Err(ReadError::Idle(_)) => return Err(Refusal::SlowBody),
-            Err(_) => return Err(Refusal::BrokenBody),
+            Err(fault) => return Err(cut_off(&fault)),
         };
         let most = self.limits.request_bytes;
         let announced = headers
@@ -151,6 +150,7 @@ impl Chutes {
         let (to_instance, request_body) = channel(BACKLOG);
         let sent = Arc::new(AtomicU64::new(0));
         let (too_large_said, mut too_large) = watch::channel(false);
+        let (cut_said, cut) = oneshot::channel();
         tokio::spawn(forward::up(
             body,
             to_instance,
@@ -158,13 +158,19 @@ impl Chutes {
             limits.request_bytes,
             limits.idle,
             Arc::clone(&sent),
-            too_large_said,
+            Faults {
+                too_large: too_large_said,
+                cut: Some(cut_said),
+            },
         ));
         let mut request = Request::new(request_body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = instance_headers(call);
         let answered = tokio::select! {
+            // What the client did comes first: a request that broke off fails at the instance too.
+            biased;
+            fault = forward::broken(cut) => return Err(cut_off(&fault)),
             answered = timeout(limits.chutes.answer_time, self.client.send(request)) => answered,
             () = forward::said(&mut too_large) => return Err(Refusal::TooLarge(limits.request_bytes)),
         };
@@ -272,6 +278,14 @@ impl Chutes {
             }
             _ => Refusal::Failed,
         }
+    }
+}
+
+/// A body that came in part.
+fn cut_off(fault: &ReadError) -> Refusal {
+    match fault {
+        ReadError::Idle(_) => Refusal::SlowBody,
+        _ => Refusal::BrokenBody,
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, ready};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use sealwire::crypto::Hash;
 use sealwire::rustcrypto::verification;
 use sealwire_http::chutes::{NONCE_LEN, Uuid};
+use sealwire_http::net::lock;
 use tokio::time::Instant;
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -147,7 +148,7 @@ impl MemoryNonces {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         // Nothing panics while it is held.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct Events {
     passthrough: bool,
     /// The blank line that ends an event which was left out is to come.
     skip_blank: bool,
+    /// The last line ended in CR, and whether it went on: an LF behind it belongs to it. It does not wait for that.
+    after_cr: Option<bool>,
 }
 
 impl Events {
@@ -92,6 +94,7 @@ impl Events {
             most,
             passthrough,
             skip_blank: false,
+            after_cr: None,
         }
     }
 
@@ -100,11 +103,15 @@ impl Events {
         let mut at = 0;
         // Only once something is left out is anything copied.
         let mut kept: Option<BytesMut> = None;
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        while let Some(line) = first_line(lines.get(at..).unwrap_or_default()) {
             if line.len() > self.most {
                 return None;
             }
-            let keep = self.keep(line);
+            let keep = match self.after_cr.take().filter(|_| line == b"\n") {
+                Some(kept) => kept,
+                None => self.keep(line),
+            };
+            self.after_cr = line.ends_with(b"\r").then_some(keep);
             match &mut kept {
                 Some(kept) if keep => kept.extend_from_slice(line),
                 None if !keep => kept = lines.get(..at).map(BytesMut::from),
@@ -131,6 +138,20 @@ impl Events {
         self.skip_blank = true;
         false
     }
+}
+
+/// The first line with its end, which is LF, CR LF or CR; the rest if it has none.
+fn first_line(rest: &[u8]) -> Option<&[u8]> {
+    let length = match rest.iter().position(|byte| is_end(*byte)) {
+        Some(at) if rest.get(at..)?.starts_with(b"\r\n") => at + 2,
+        Some(at) => at + 1,
+        None => rest.len(),
+    };
+    rest.get(..length).filter(|line| !line.is_empty())
+}
+
+const fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 /// Which members the object of a `data` line has, by what their names spell.
@@ -187,7 +208,7 @@ fn counts(data: &[u8]) -> Option<TokenUsage> {
 
 impl Passage for Events {
     fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
-        let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') else {
+        let Some(last) = piece.iter().rposition(|byte| is_end(*byte)) else {
             self.held.extend_from_slice(&piece);
             return (self.held.len() <= self.most).then(Bytes::new);
         };
@@ -269,6 +290,40 @@ mod tests {
                 assert_eq!((&row["unsigned"], &row["requests"]), (&1.into(), &1.into()));
             }
         }
+    }
+
+    #[test]
+    fn lines_end_in_lf_cr_lf_or_cr_however_the_pieces_are_cut() {
+        let sifted = "data: {\"e2e_init\":\"AAAA\"}\n\ndata: {\"e2e\":\"BBBB\"}\n\n: a note\n\ndata: {\"e2e\":\"CCCC\"}\n\n";
+        let stream = STREAM.replace('\r', "");
+        for end in ["\r\n", "\r"] {
+            let [stream, sifted] = [&*stream, sifted].map(|text| text.replace('\n', end));
+            for size in 1..stream.len() {
+                let (out, row) = run(&stream, size, 1_000, false);
+                assert_eq!(out.as_deref(), Some(&*sifted), "{end:?} {size}");
+                assert_eq!(
+                    (&row["tokens_in"], &row["tokens_out"]),
+                    (&7.into(), &2.into())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_ends_in_cr_goes_on_at_once() {
+        let ledger = Arc::new(Ledger::default());
+        let account = Account {
+            key: String::new(),
+            billing: String::new(),
+            label: String::new(),
+        };
+        let mut events = Events::new(Entry::new(ledger, account), 1_000, false);
+        let line = Bytes::from_static(b"data: {\"e2e\":\"AAAA\"}\r");
+        assert_eq!(events.take(line.clone()), Some(line));
+        assert_eq!(
+            events.take(Bytes::from_static(b"\n")),
+            Some(Bytes::from_static(b"\n"))
+        );
     }
 
     #[test]

@@ -6,6 +6,14 @@ from . import gz, keys, request, response, stream
 H = bytes.fromhex
 
 
+def text_or_hex(content):
+    """Text as it is, other bytes as an object."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"hex": content.hex()}
+
+
 def run_chutes_key(case):
     return {}, {"key_sha256": sha256(keys.read_key(case["in"]["key"], "instance-key")).hex()}
 
@@ -66,7 +74,7 @@ def run_chutes_stream_open(case):
         return {}, {"error": error, **said, "released": len(content), "released_sha256": sha256(content).hex()}
     heads = [{"status": e[1], "media_type": e[2]} for e in events if e[0] == "head"]
     counts = [dict(zip(("prompt", "completion", "cached"), e[1])) for e in events if e[0] == "usage"]
-    return {}, {"head": heads[0] if heads else None, "usage": counts, "content": content.decode()}
+    return {}, {"head": heads[0] if heads else None, "usage": counts, "content": text_or_hex(content)}
 
 
 def run_chutes_stream_seal(case):

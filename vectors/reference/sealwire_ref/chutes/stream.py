@@ -12,6 +12,7 @@ from .response import status_and_type
 EVENTS = ("e2e_init", "e2e", "usage", "e2e_error")
 HEAD = re.compile(rb": sealwire ([0-9]{3}) ([^\n]*?) *\n")
 DONE = b"[DONE]"
+LINE_END = re.compile(rb"[\r\n]")
 BLANKS = b" \t\r\n\x0c"
 TEXT = 256
 
@@ -89,13 +90,13 @@ class Opener:
         if self.error:
             return
         try:
-            self.rest += data
-            while b"\n" in self.rest:
-                line, self.rest = self.rest.split(b"\n", 1)
+            # CR LF ends a line and then a blank one, which is nothing.
+            *lines, self.rest = LINE_END.split(self.rest + data)
+            for line in lines:
                 self.bytes += len(line) + 1
-                self.bounded(line.removesuffix(b"\r"), self.bytes)
-                self.line(line.removesuffix(b"\r"))
-            self.bounded(self.rest.removesuffix(b"\r"), self.bytes + len(self.rest))
+                self.bounded(line, self.bytes)
+                self.line(line)
+            self.bounded(self.rest, self.bytes + len(self.rest))
         except WireError as e:
             self.error = e.code
 
@@ -166,17 +167,13 @@ class Opener:
         self.content(text if text.endswith(b"\n") else text + b"\n", number)
 
     def content(self, text, number):
-        try:
-            text.decode("utf-8")
-        except UnicodeDecodeError:
-            raise WireError("event-not-text") from None
         if self.numbered and number == 0:
             head = HEAD.fullmatch(text)
             if not head or not status_and_type(int(head[1]), head[2]):
                 raise WireError("sequence")
             self.events.append(("head", int(head[1]), head[2].decode()))
             return
-        for line in text.split(b"\n"):
+        for line in LINE_END.split(text):
             if self.done and line.strip(BLANKS):
                 raise WireError("event-after-done")
             if line.startswith(b"data:"):
@@ -193,7 +190,7 @@ class Opener:
     def count(self, data):
         """X-13"""
         try:
-            inner = json.loads(data)
+            inner = json.loads(data.decode(errors="replace"))
         except ValueError:
             return
         if not isinstance(inner, dict) or not isinstance(inner.get("usage"), dict):

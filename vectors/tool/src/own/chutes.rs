@@ -241,7 +241,7 @@ pub(super) fn stream_open(run: Run<'_>) -> Result<Members, Stop> {
     Ok(object([
         ("head", head.into()),
         ("usage", whole.usage.into()),
-        ("content", text(whole.content)?),
+        ("content", text_or_hex(whole.content)),
     ]))
 }
 
@@ -257,6 +257,11 @@ pub(super) fn stream_seal(run: Run<'_>) -> Result<Outcome, Stop> {
         sealer.seal(line.as_bytes(), &mut wire)?;
     }
     Ok((object([("wire", text(wire)?)]), Map::new()))
+}
+
+/// Text as it is; other bytes as `{"hex": ..}`.
+fn text_or_hex(bytes: Vec<u8>) -> Value {
+    String::from_utf8(bytes).map_or_else(|error| json!({"hex": hex(error.as_bytes())}), Value::from)
 }
 
 fn text(bytes: Vec<u8>) -> Result<Value, Stop> {

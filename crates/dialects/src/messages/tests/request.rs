@@ -231,7 +231,7 @@ fn a_thread_that_nobody_keeps_is_refused_in_words_that_packages_know() {
     assert_eq!((error.status, error.retry), (400, Some(false)));
     assert!(super::super::count_tokens(body, &settings).is_err());
     let body: serde_json::Value =
-        serde_json::from_slice(&crate::Dialect::Messages.error_body(&error)).expect("JSON");
+        serde_json::from_slice(&crate::Dialect::Messages.error_body(&error, None)).expect("JSON");
     assert_eq!(
         body["error"]["details"]["error_code"],
         "thread_unsupported_request"
