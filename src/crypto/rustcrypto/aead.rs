@@ -117,17 +117,18 @@ impl Short {
     fn new(key: &Secret<32>, nonce: &[u8; 12], length: usize) -> Self {
         let mut message = Self {
             blocks: Default::default(),
-            used: 1 + length.div_ceil(CIPHER_BLOCK),
+            used: length.div_ceil(CIPHER_BLOCK).saturating_add(1),
         };
         // One call for all: the cipher computes several blocks at a time.
         Core::new(key.expose().into(), nonce.into())
-            .write_keystream_blocks(&mut message.blocks[..message.used]);
+            .write_keystream_blocks(message.blocks.get_mut(..message.used).unwrap_or_default());
         message
     }
 
     /// Encrypts or decrypts (RFC 8439 section 2.4).
     fn apply(&self, buffer: &mut [u8]) {
-        for (piece, block) in buffer.chunks_mut(CIPHER_BLOCK).zip(&self.blocks[1..]) {
+        let [_, blocks @ ..] = &self.blocks;
+        for (piece, block) in buffer.chunks_mut(CIPHER_BLOCK).zip(blocks) {
             for (byte, key) in piece.iter_mut().zip(block) {
                 *byte ^= key;
             }
@@ -137,22 +138,24 @@ impl Short {
     /// The tag of associated data and ciphertext, each padded with zeros, and their lengths (RFC 8439 section 2.8).
     fn tag(&self, aad: &[u8], ciphertext: &[u8]) -> Result<[u8; 16], CryptoError> {
         let mut text = [0; SHORT + 3 * MAC_BLOCK];
-        let at = aad.len().next_multiple_of(MAC_BLOCK);
-        let end = at + ciphertext.len().next_multiple_of(MAC_BLOCK);
-        text[..aad.len()].copy_from_slice(aad);
-        text[at..at + ciphertext.len()].copy_from_slice(ciphertext);
-        text[end..end + MAC_BLOCK].copy_from_slice(&lengths(aad, ciphertext));
-        let key = self.blocks[0].first_chunk().ok_or(CryptoError::Backend)?;
+        let rest = padded(&mut text, aad)
+            .and_then(|rest| padded(rest, ciphertext))
+            .and_then(|rest| padded(rest, &lengths(aad, ciphertext)));
+        let unused = rest.ok_or(CryptoError::Backend)?.len();
+        let text = text.get(..text.len().saturating_sub(unused));
+        let [first, ..] = &self.blocks;
+        let (Some(text), Some(key)) = (text, first.first_chunk()) else {
+            return Err(CryptoError::Backend);
+        };
         let mut tag = [0; 16];
-        libcrux_poly1305::mac(key, &text[..end + MAC_BLOCK], &mut tag)
-            .map_err(|_| CryptoError::Backend)?;
+        libcrux_poly1305::mac(key, text, &mut tag).map_err(|_| CryptoError::Backend)?;
         Ok(tag)
     }
 }
 
 impl Drop for Short {
     fn drop(&mut self) {
-        for block in &mut self.blocks[..self.used] {
+        for block in self.blocks.iter_mut().take(self.used) {
             block.as_mut_slice().zeroize();
         }
     }
@@ -193,9 +196,11 @@ impl Long {
         match ciphertext.split_at_checked(BESIDE) {
             Some((first, rest)) if (1..=MAC_BLOCK).contains(&aad.len()) => {
                 let mut group = [Block::default(); MAC_GROUP];
-                group[0][..aad.len()].copy_from_slice(aad);
-                for (block, piece) in group[1..].iter_mut().zip(first.chunks_exact(MAC_BLOCK)) {
-                    block.copy_from_slice(piece);
+                let pieces = core::iter::once(aad).chain(first.chunks(MAC_BLOCK));
+                for (block, piece) in group.iter_mut().zip(pieces) {
+                    if let Some(block) = block.get_mut(..piece.len()) {
+                        block.copy_from_slice(piece);
+                    }
                 }
                 mac.update(&group);
                 mac.update_padded(rest);
@@ -210,11 +215,18 @@ impl Long {
     }
 }
 
+/// Writes a part and zeros up to the next block; gives what is left of a buffer of zeros.
+fn padded<'a>(out: &'a mut [u8], part: &[u8]) -> Option<&'a mut [u8]> {
+    let (blocks, rest) = out.split_at_mut_checked(part.len().next_multiple_of(MAC_BLOCK))?;
+    blocks.get_mut(..part.len())?.copy_from_slice(part);
+    Some(rest)
+}
+
 fn lengths(aad: &[u8], ciphertext: &[u8]) -> [u8; MAC_BLOCK] {
-    let mut block = [0; MAC_BLOCK];
-    block[..8].copy_from_slice(&(aad.len() as u64).to_le_bytes());
-    block[8..].copy_from_slice(&(ciphertext.len() as u64).to_le_bytes());
-    block
+    let [aad, ciphertext] =
+        [aad, ciphertext].map(|part| u64::try_from(part.len()).unwrap_or(u64::MAX));
+    // Little-endian, the first one in the low half.
+    (u128::from(ciphertext) << 64 | u128::from(aad)).to_le_bytes()
 }
 
 /// What holds keys while a message is sealed or opened erases them: does not compile without the features that make it so. `Poly1305` erases itself with
@@ -242,7 +254,7 @@ mod tests {
     }
 
     fn text(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at * 31 % 251) as u8).collect()
+        (0..251).cycle().take(length).collect()
     }
 
     #[test]

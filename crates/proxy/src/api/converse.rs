@@ -17,7 +17,7 @@ use super::pump::{Outlet, Unfit};
 use super::read::{Read, read};
 use super::recent::Follow;
 use super::service::Inner;
-use crate::apps::ApiMode;
+use crate::apps::{ApiMode, Named};
 use crate::backend::{Answered, Backend, Next, Question, Source};
 use crate::unix_now;
 
@@ -129,21 +129,17 @@ impl<B: Backend> Inner<B> {
         read: Read,
         key: Option<String>,
     ) -> Result<Conversation, ApiError> {
-        let named = read.model.or_else(|| self.apps.default_model.clone());
-        let named = named.ok_or_else(|| {
-            ApiError::invalid_request(400, "no_model", "the request names no model")
-                .with_param("model")
-        })?;
+        let Named { asked, model } = self.apps.named(read.model)?;
         let mut seed = [0; 16];
         self.random
             .fill(&mut seed)
             .map_err(|_| ApiError::server_error(500, "local_crypto", "no random bytes"))?;
         Ok(Conversation {
             api,
-            content: prepare::named(&read.content, &named)?,
+            content: prepare::named(&read.content, &asked)?,
             headers: read.headers,
             key,
-            model: self.apps.alias(&named).unwrap_or(&named).to_owned(),
+            model,
             moment: Moment {
                 unix: unix_now(),
                 seed,
