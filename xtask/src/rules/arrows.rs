@@ -5,7 +5,7 @@ use crate::report::Outcome;
 use crate::run::{cargo_locked, read};
 
 /// Each package and its layer. A package may depend on packages of lower layers only.
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 16] = [
     ("sealwire", 0),
     ("sealwire-attest", 1),
     ("sealwire-http", 1),
@@ -14,6 +14,8 @@ const LAYERS: [(&str, u8); 15] = [
     ("sealwire-dialects", 2),
     ("sealwire-instance", 2),
     ("sealwire-libdeflate", 2),
+    // Its tests combine it with AWS-LC.
+    ("sealwire-openssl", 3),
     ("sealwire-proxy", 3),
     ("sealwire-relay", 2),
     ("sealwire-tls", 2),

@@ -6,7 +6,7 @@ use crate::run::{cargo_locked, read};
 const RELAY: &str = "sealwire-relay";
 
 /// Packages that could open what the relay carries, and the libraries that hold such code.
-const FORBIDDEN: [&str; 18] = [
+const FORBIDDEN: [&str; 19] = [
     "ml-kem",
     "x-wing",
     "kem",
@@ -23,6 +23,7 @@ const FORBIDDEN: [&str; 18] = [
     "aws-lc-fips-sys",
     "ring",
     "openssl-sys",
+    "sealwire-openssl",
     "graviola",
     "dryoc",
 ];
