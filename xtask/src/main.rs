@@ -12,6 +12,7 @@ mod fuzz;
 mod mutants;
 mod mutation;
 mod node;
+mod openssl;
 mod python;
 mod report;
 mod rules;

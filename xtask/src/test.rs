@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::report::{Outcome, Report};
 use crate::run::{Output, all, cargo, cargo_locked, status, watch};
-use crate::{browser, clients, examples, mutation, node, python, rules, vectors};
+use crate::{browser, clients, examples, mutation, node, openssl, python, rules, vectors};
 
 /// Feature sets of the core that are linted apart from the workspace's own.
 const CORE_FEATURES: [&[&str]; 3] = [
@@ -42,6 +42,7 @@ pub(crate) fn run(long: bool) -> ExitCode {
         documentation(&["--package", "sealwire", "--no-deps", "--all-features"])
     });
     report.step("tests and doctests", tests);
+    openssl::step(&mut report);
     mutation::steps(&mut report);
     rules::steps(&mut report);
     examples::steps(&mut report);

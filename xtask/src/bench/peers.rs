@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use crate::env::{find_program, in_ci, root, target_dir};
+use crate::openssl;
 use crate::report::Outcome;
-use crate::run::{cargo, command, read, status};
+use crate::run::{cargo, command, status};
 
 pub(super) const SUBJECTS: [&str; 4] = ["crypto", "protocol", "peers", "counts"];
 
@@ -39,7 +40,7 @@ fn build() -> Result<(), String> {
     if in_ci() {
         build.arg("--locked");
     }
-    if openssl() {
+    if openssl::is_there() {
         build.args(["--features", "openssl"]);
     } else {
         println!("no headers of OpenSSL 3 (Debian: libssl-dev, pkg-config): it is left out");
@@ -48,12 +49,6 @@ fn build() -> Result<(), String> {
         Outcome::Passed(_) => Ok(()),
         Outcome::Failed(why) | Outcome::Missing(why) => Err(why),
     }
-}
-
-fn openssl() -> bool {
-    let mut ask = command("pkg-config");
-    ask.args(["--atleast-version=3", "openssl"]);
-    read(ask).is_ok()
 }
 
 fn program(name: &str) -> PathBuf {
