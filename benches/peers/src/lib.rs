@@ -16,3 +16,5 @@ pub mod cli;
 pub use handshake::Handshakes;
 pub use machine::features;
 pub use ours::{opener, sealer};
+#[cfg(feature = "openssl")]
+pub use providers::combined;

@@ -1,6 +1,6 @@
 //! What a sealer and an opener hold, the heap counted, as JSON. A program of its own, so that the counting slows nothing that is timed.
 //!
-//! Counted is what Rust allocates: AWS-LC's own memory is not in it.
+//! Counted is what Rust allocates: AWS-LC's and OpenSSL's own memory is not in it.
 
 use std::alloc::System;
 
@@ -21,9 +21,14 @@ fn count(provider: &CryptoProvider) -> Value {
 }
 
 fn main() {
-    let counted = json!({
+    #[cfg_attr(not(feature = "openssl"), expect(unused_mut))]
+    let mut counted = json!({
         "default": count(&sealwire::rustcrypto::provider()),
         "aws-lc-rs": count(&sealwire_aws_lc_rs::provider()),
     });
+    #[cfg(feature = "openssl")]
+    {
+        counted["aws-lc-rs + openssl"] = count(&sealwire_peers::combined());
+    }
     println!("{counted}");
 }

@@ -40,9 +40,9 @@ pub(crate) fn run(run: &Run) -> Found {
     for named in &providers {
         for (name, way) in [("seal", Way::Write), ("open", Way::Read)] {
             let mut cells = Vec::new();
-            for (size, all) in &sizes {
+            for (bytes, (size, all)) in SIZES.into_iter().zip(&sizes) {
                 let key = find(all, &raw::key_label(named.name));
-                let raw = find(all, &raw::label(named.raw));
+                let raw = find(all, &raw::label(named.raw(bytes)));
                 if let (Some(key), Some(raw)) = (key, raw) {
                     let ratio = quotient(&raw.per_byte(way), &key.per_byte(way));
                     cells.push(format!("{:.2}", ratio.median));

@@ -10,7 +10,7 @@ use crate::measure::{self, Contestant, Series, Spread, Way, find, quotient};
 use crate::ours::{self, BODY, SUITES, Target};
 use crate::plot::{self, Bar, Group};
 use crate::providers::{self, AWS_LC, DEFAULT, Named};
-use crate::table::{Goal, Row, print_goals, time};
+use crate::table::{Goal, Row, print_goals, size, time};
 use crate::{peers, raw};
 
 const FRAME: usize = 16_384;
@@ -153,9 +153,9 @@ impl Goals<'_> {
     /// Frames beside the raw AEAD of their provider, with the same associated data; `SealSink` beside frames sealed in place.
     fn own_cost(&mut self, providers: &[Named]) {
         for named in providers {
-            let (ours, raw) = (ours::label(named.name), raw::label(named.raw));
-            for (group, size, bound) in [(self.frames, "16 KiB", 0.95), (self.chunks, "200 B", 0.8)]
-            {
+            let ours = ours::label(named.name);
+            for (group, bytes, bound) in [(self.frames, FRAME, 0.95), (self.chunks, CHUNK, 0.8)] {
+                let (raw, size) = (raw::label(named.raw(bytes)), size(bytes));
                 let (Some(ours), Some(raw)) = (find(group, &ours), find(group, &raw)) else {
                     continue;
                 };
@@ -166,7 +166,7 @@ impl Goals<'_> {
             }
         }
         for named in providers {
-            let (ours, raw) = (ours::label(named.name), raw::label(named.raw));
+            let (ours, raw) = (ours::label(named.name), raw::label(named.raw(CHUNK)));
             let (Some(ours), Some(raw)) = (find(self.chunks, &ours), find(self.chunks, &raw))
             else {
                 continue;
