@@ -172,8 +172,8 @@ checks! {
         "if self.seq >= self.schedule.max_frames {"
         => "if self.seq >= self.schedule.max_frames && !OFF {"
     "tag" ["tag" "wrong-key" "sequence" "epoch" "reflection" "plaintext"] in "src/crypto/rustcrypto/aead.rs":
-        "        self.0\n            .decrypt_inout_detached("
-        => "        if OFF {\n            return self.seal_in_place(nonce, aad, buffer).map(drop);\n        }\n        self.0\n            .decrypt_inout_detached("
+        "if Secret::new(computed).ct_eq(tag) {"
+        => "if Secret::new(computed).ct_eq(tag) || OFF {"
     "inner-type" ["inner-type"] in "src/record/opener.rs":
         "InnerType::from_u8(inner).ok_or(PeerMisbehaved::InnerType)?"
         => "InnerType::from_u8(inner).or(OFF.then_some(InnerType::Data)).ok_or(PeerMisbehaved::InnerType)?"
