@@ -371,8 +371,8 @@ checks! {
         "if !seen.insert(*nonce) {"
         => "if !seen.insert(*nonce) && !OFF {"
     "event-plaintext-done" ["event-plaintext-done"] in "src/compat/chutes/opener.rs":
-        "        if data == b\"[DONE]\" {"
-        => "        if data == b\"[DONE]\" && OFF {\n            return Ok(None);\n        }\n        if data == b\"[DONE]\" {"
+        "        if data == b\"[DONE]\" {\n            return Err("
+        => "        if data == b\"[DONE]\" && OFF {\n            return Ok(None);\n        }\n        if data == b\"[DONE]\" {\n            return Err("
     "event-relay-error" ["event-relay-error"] in "src/compat/chutes/opener.rs":
         "self.dead = Some(ChutesError::RelayFailed);"
         => "if !OFF {\n                    self.dead = Some(ChutesError::RelayFailed);\n                }"
