@@ -20,6 +20,8 @@ const CIPHER_BLOCK: usize = 64;
 const MAC_BLOCK: usize = 16;
 /// Blocks that `poly1305` computes at a time.
 const MAC_GROUP: usize = 4;
+/// Blocks that `chacha20` computes at a time, with AVX2.
+const CIPHER_GROUP: usize = 4;
 
 pub(super) struct ChaCha20Poly1305;
 
@@ -43,9 +45,9 @@ impl AeadKey for Key {
             message.apply(buffer);
             return message.tag(aad, buffer);
         }
-        let mut message = Long::new(&self.0, nonce)?;
+        let (mut message, mac) = Long::new(&self.0, nonce)?;
         message.apply(buffer)?;
-        Ok(message.tag(aad, buffer))
+        Ok(tag_of(mac, aad, buffer))
     }
 
     fn open_in_place(
@@ -61,8 +63,8 @@ impl AeadKey for Key {
             message.apply(buffer);
             return Ok(());
         }
-        let mut message = Long::new(&self.0, nonce)?;
-        check(message.tag(aad, buffer), tag)?;
+        let (mut message, mac) = Long::new(&self.0, nonce)?;
+        check(tag_of(mac, aad, buffer), tag)?;
         message.apply(buffer)
     }
 
@@ -81,17 +83,23 @@ impl AeadKey for Key {
             return Err(CryptoError::Backend);
         }
         tail.copy_from_slice(suffix);
-        if is_short(aad, plaintext) {
+        let parts = plaintext
+            .split_at_checked(FIRST)
+            .filter(|_| !is_short(aad, plaintext));
+        let (Some((first, rest)), Some((head, body))) = (parts, head.split_at_mut_checked(FIRST))
+        else {
             head.copy_from_slice(plaintext);
             return self.seal_in_place(nonce, aad, out);
-        }
-        let mut message = Long::new(&self.0, nonce)?;
+        };
+        let (mut message, mac) = Long::new(&self.0, nonce)?;
+        head.copy_from_slice(first);
+        message.apply(head)?;
         message
             .cipher
-            .try_apply_keystream_b2b(plaintext, head)
+            .try_apply_keystream_b2b(rest, body)
+            .and_then(|()| message.cipher.try_apply_keystream(tail))
             .map_err(|_| CryptoError::Backend)?;
-        message.apply(tail)?;
-        Ok(message.tag(aad, out))
+        Ok(tag_of(mac, aad, out))
     }
 }
 
@@ -128,11 +136,7 @@ impl Short {
     /// Encrypts or decrypts (RFC 8439 section 2.4).
     fn apply(&self, buffer: &mut [u8]) {
         let [_, blocks @ ..] = &self.blocks;
-        for (piece, block) in buffer.chunks_mut(CIPHER_BLOCK).zip(blocks) {
-            for (byte, key) in piece.iter_mut().zip(block) {
-                *byte ^= key;
-            }
-        }
+        apply(blocks, buffer);
     }
 
     /// The tag of associated data and ciphertext, each padded with zeros, and their lengths (RFC 8439 section 2.8).
@@ -155,63 +159,91 @@ impl Short {
 
 impl Drop for Short {
     fn drop(&mut self) {
-        for block in self.blocks.iter_mut().take(self.used) {
-            block.as_mut_slice().zeroize();
-        }
+        erase(self.blocks.iter_mut().take(self.used));
     }
 }
 
-/// A long message: a pass of the cipher and one of the tag.
+/// Bytes of a long message whose key stream is computed together with the key of its tag, in one group.
+const FIRST: usize = (CIPHER_GROUP - 1) * CIPHER_BLOCK;
+
+/// A long message: a pass of the cipher and one of the tag. Erased on drop.
 struct Long {
+    /// As in [`Short`], for the first bytes.
+    blocks: [CipherBlock<Core>; CIPHER_GROUP],
+    /// Stands behind them.
     cipher: ChaCha20,
-    mac: Poly1305,
 }
 
 impl Long {
-    fn new(key: &Secret<32>, nonce: &[u8; 12]) -> Result<Self, CryptoError> {
-        let mut cipher = ChaCha20::new(key.expose().into(), nonce.into());
-        let mut block = Secret::<CIPHER_BLOCK>::zero();
-        cipher.apply_keystream(block.expose_mut());
-        let key = block.expose().first_chunk::<32>();
-        let key = key.ok_or(CryptoError::Backend)?;
-        Ok(Self {
-            cipher,
-            mac: Poly1305::new(key.into()),
-        })
+    fn new(key: &Secret<32>, nonce: &[u8; 12]) -> Result<(Self, Poly1305), CryptoError> {
+        let mut core = Core::new(key.expose().into(), nonce.into());
+        let mut blocks = <[CipherBlock<Core>; CIPHER_GROUP]>::default();
+        core.write_keystream_blocks(&mut blocks);
+        let message = Self {
+            blocks,
+            cipher: ChaCha20::from_core(core),
+        };
+        let [first, ..] = &message.blocks;
+        let key = first.first_chunk::<32>().ok_or(CryptoError::Backend)?;
+        let mac = Poly1305::new(key.into());
+        Ok((message, mac))
     }
 
-    /// Encrypts or decrypts, and stands behind what it did.
+    /// Encrypts or decrypts a message from its beginning.
     fn apply(&mut self, buffer: &mut [u8]) -> Result<(), CryptoError> {
+        let [_, blocks @ ..] = &self.blocks;
+        let (first, rest) = buffer.split_at_mut(buffer.len().min(FIRST));
+        apply(blocks, first);
         // Fails for more than 256 GiB.
         self.cipher
-            .try_apply_keystream(buffer)
+            .try_apply_keystream(rest)
             .map_err(|_| CryptoError::Backend)
     }
+}
 
-    /// As [`Short::tag`]. One block of associated data would put every group that follows out of step, which costs a third more: it goes with the
-    /// first blocks of the ciphertext.
-    fn tag(&self, aad: &[u8], ciphertext: &[u8]) -> [u8; 16] {
-        const BESIDE: usize = (MAC_GROUP - 1) * MAC_BLOCK;
-        let mut mac = self.mac.clone();
-        match ciphertext.split_at_checked(BESIDE) {
-            Some((first, rest)) if (1..=MAC_BLOCK).contains(&aad.len()) => {
-                let mut group = [Block::default(); MAC_GROUP];
-                let pieces = core::iter::once(aad).chain(first.chunks(MAC_BLOCK));
-                for (block, piece) in group.iter_mut().zip(pieces) {
-                    if let Some(block) = block.get_mut(..piece.len()) {
-                        block.copy_from_slice(piece);
-                    }
+impl Drop for Long {
+    fn drop(&mut self) {
+        erase(self.blocks.iter_mut());
+    }
+}
+
+/// As [`Short::tag`]. One block of associated data would put every group that follows out of step, which costs a third more: it goes with the
+/// first blocks of the ciphertext.
+fn tag_of(mut mac: Poly1305, aad: &[u8], ciphertext: &[u8]) -> [u8; 16] {
+    const BESIDE: usize = (MAC_GROUP - 1) * MAC_BLOCK;
+    match ciphertext.split_at_checked(BESIDE) {
+        Some((first, rest)) if (1..=MAC_BLOCK).contains(&aad.len()) => {
+            let mut group = [Block::default(); MAC_GROUP];
+            let pieces = core::iter::once(aad).chain(first.chunks(MAC_BLOCK));
+            for (block, piece) in group.iter_mut().zip(pieces) {
+                if let Some(block) = block.get_mut(..piece.len()) {
+                    block.copy_from_slice(piece);
                 }
-                mac.update(&group);
-                mac.update_padded(rest);
             }
-            _ => {
-                mac.update_padded(aad);
-                mac.update_padded(ciphertext);
-            }
+            mac.update(&group);
+            mac.update_padded(rest);
         }
-        mac.update(&[lengths(aad, ciphertext).into()]);
-        mac.finalize().into()
+        _ => {
+            mac.update_padded(aad);
+            mac.update_padded(ciphertext);
+        }
+    }
+    mac.update(&[lengths(aad, ciphertext).into()]);
+    mac.finalize().into()
+}
+
+/// Encrypts or decrypts by a key stream that is as long.
+fn apply(blocks: &[CipherBlock<Core>], buffer: &mut [u8]) {
+    for (piece, block) in buffer.chunks_mut(CIPHER_BLOCK).zip(blocks) {
+        for (byte, key) in piece.iter_mut().zip(block) {
+            *byte ^= key;
+        }
+    }
+}
+
+fn erase<'a>(blocks: impl Iterator<Item = &'a mut CipherBlock<Core>>) {
+    for block in blocks {
+        block.as_mut_slice().zeroize();
     }
 }
 
