@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use crate::env::{find_program, root};
 use crate::report::{Outcome, Report};
-use crate::run::{command, read, status};
+use crate::run::{Output, command, read, status, watch};
 
 const TYPESCRIPT: &str = "clients/typescript";
 const OLDEST_NODE: u32 = 20;
@@ -59,10 +59,6 @@ pub(crate) fn packages(folder: &str) -> Outcome {
 /// The same in a folder that may be elsewhere.
 pub(crate) fn packages_in(folder: &Path) -> Outcome {
     let lock = folder.join("package-lock.json");
-    let install = match npm(folder, &["ci", "--no-audit", "--no-fund"]) {
-        Ok(command) => command,
-        Err(missing) => return missing,
-    };
     let wanted = match fs::read_to_string(&lock) {
         Ok(wanted) => wanted,
         Err(error) => return Outcome::Failed(format!("{}: {error}", lock.display())),
@@ -72,13 +68,32 @@ pub(crate) fn packages_in(folder: &Path) -> Outcome {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Outcome::Passed("already installed".to_owned());
     }
-    match status(install) {
+    match install(folder) {
         Outcome::Passed(_) => match fs::write(&stamp, wanted) {
             Ok(()) => Outcome::passed(),
             Err(error) => Outcome::Failed(format!("{}: {error}", stamp.display())),
         },
         other => other,
     }
+}
+
+/// `npm ci`, and once more if it lost files on the way: a download that breaks off and is tried again leaves holes, which npm tells as a warning only.
+fn install(folder: &Path) -> Outcome {
+    const TRIES: u32 = 2;
+    for _ in 0..TRIES {
+        let install = match npm(folder, &["ci", "--no-audit", "--no-fund"]) {
+            Ok(command) => command,
+            Err(missing) => return missing,
+        };
+        let mut lost = false;
+        let outcome = watch(install, Output::Stderr, |line| {
+            lost |= line.contains("TAR_ENTRY_ERROR");
+        });
+        if !lost {
+            return outcome;
+        }
+    }
+    Outcome::Failed("npm ci lost files of packages (TAR_ENTRY_ERROR); try again".to_owned())
 }
 
 /// `npm ARGS` in a folder; or what is missing for it.
