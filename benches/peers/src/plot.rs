@@ -17,9 +17,9 @@ pub(crate) struct Group {
     pub(crate) bars: Vec<Bar>,
 }
 
-const LEFT: f64 = 470.0;
+const LEFT: f64 = 545.0;
 const RIGHT: f64 = 60.0;
-const WIDTH: f64 = 1_060.0;
+const WIDTH: f64 = 1_135.0;
 const ROW: f64 = 18.0;
 const HEAD: f64 = 26.0;
 const TOP: f64 = 40.0;
