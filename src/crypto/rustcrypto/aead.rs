@@ -207,7 +207,7 @@ impl Drop for Long {
     }
 }
 
-/// As [`Short::tag`]. One block of associated data would put every group that follows out of step, which costs a third more: it goes with the
+/// As [`Short::tag`]. One block of associated data would put every group that follows out of step, which costs a tenth more: it goes with the
 /// first blocks of the ciphertext.
 fn tag_of(mut mac: Poly1305, aad: &[u8], ciphertext: &[u8]) -> [u8; 16] {
     const BESIDE: usize = (MAC_GROUP - 1) * MAC_BLOCK;
