@@ -98,6 +98,7 @@ pub(crate) fn prepare(args: ProxyArgs, purpose: Purpose) -> Result<ReadyChutes, 
     let client_config = ClientConfig {
         connect_timeout: CONNECT,
         pool_idle: KEEP,
+        http2: args.http2_servers([&config.api_base, &config.e2e_base]),
         ..ClientConfig::default()
     };
     let client = sealwire_tls::client(&client_config, &Settings::from_env(args.authorities))?;

@@ -9,7 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use sealwire::Suite;
 use sealwire_http::carriage::to_base64url;
 use sealwire_http::inner::PaddingWish;
-use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, say};
+use sealwire_http::net::{BaseUrl, ClientConfig, HttpClient, announce, provide_files, say};
 use sealwire_http::profile::Profile;
 use sealwire_instance::{InstanceConfig, InstanceLimits, StartError, start};
 
@@ -144,6 +144,8 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
         upstream_idle: Duration::from_secs(args.upstream_idle),
         ..InstanceLimits::default()
     };
+    // A stream is a connection of the relay and one to the model server.
+    provide_files(args.max_streams.saturating_mul(2), "--max-streams");
     let client = HttpClient::new(&ClientConfig::default());
     let instance = start(config, provider, &seed, client).await?;
     say(&format!("identity {}", to_base64url(&instance.identity())));

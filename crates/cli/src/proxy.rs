@@ -10,7 +10,8 @@ use sealwire::{IdentityTrust, Suite};
 use sealwire_http::carriage::from_base64url;
 use sealwire_http::inner::PaddingWish;
 use sealwire_http::net::{
-    BaseUrl, BaseUrlError, ClientConfig, HttpClient, SecretArgument, Server, announce, warn,
+    BaseUrl, BaseUrlError, ClientConfig, HttpClient, SecretArgument, Server, announce,
+    provide_files, warn,
 };
 use sealwire_http::profile::Profile;
 use sealwire_proxy::apps::Applications;
@@ -127,6 +128,12 @@ pub struct ProxyArgs {
     /// Most bytes of one request
     #[arg(long, value_name = "BYTES", default_value_t = ProxyLimits::default().request_bytes, value_parser = at_least_one(), env = "SEALWIRE_MAX_REQUEST_BYTES")]
     pub(crate) max_request_bytes: usize,
+    /// Most connections of applications at a time; more wait
+    #[arg(long, value_name = "N", default_value_t = FrontSettings::default().connections, value_parser = at_least_one(), env = "SEALWIRE_MAX_CONNECTIONS")]
+    pub(crate) max_connections: usize,
+    /// Speaks HTTP/2 to the relay, many requests on one connection: over https if the relay offers it, over http without asking
+    #[arg(long, env = "SEALWIRE_HTTP2")]
+    pub(crate) http2: bool,
     /// Time for discovery and handshake, over all attempts, milliseconds
     #[arg(long, value_name = "MS", default_value_t = HANDSHAKE_TIMEOUT, value_parser = clap::value_parser!(u64).range(100..=30_000), env = "SEALWIRE_HANDSHAKE_TIMEOUT")]
     handshake_timeout: u64,
@@ -182,6 +189,12 @@ pub enum ProxyError {
 /// [`ProxyError`].
 pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
     let access = AppAccess::of(&args);
+    // A connection of an application is one to the relay too, unless HTTP/2 puts many on one.
+    let each = if args.http2 { 1 } else { 2 };
+    provide_files(
+        args.max_connections.saturating_mul(each),
+        "--max-connections",
+    );
     let proxy = match args.prepare(Purpose::Serve)? {
         Ready::Native(ready) => ready.start().await?,
         Ready::Chutes(ready) => ready.start().await?,
@@ -234,6 +247,15 @@ impl ProxyArgs {
         })
     }
 
+    /// Those of these servers that are spoken to in HTTP/2.
+    pub(crate) fn http2_servers<'a>(
+        &self,
+        servers: impl IntoIterator<Item = &'a BaseUrl>,
+    ) -> Vec<BaseUrl> {
+        let wanted = servers.into_iter().filter(|_| self.http2);
+        wanted.cloned().collect()
+    }
+
     /// The key of applications.
     fn key_of_apps(&self) -> Result<Option<String>, KeyError> {
         key_args::read(self.app_key.as_ref(), self.app_key_from.as_ref())
@@ -252,6 +274,7 @@ impl ProxyArgs {
             app_key: self.key_of_apps()?,
             relay_key: self.key_of_relay()?,
             forward_key: self.forward_key,
+            connections: self.max_connections,
             apps: self.applications(purpose)?,
         })
     }
@@ -301,6 +324,7 @@ impl ProxyArgs {
             .relay
             .clone()
             .ok_or(ProxyError::Missing("--relay", Profile::Native))?;
+        let http2 = self.http2_servers([&relay]);
         let mut config = ProxyConfig::new(relay, trust);
         config.front = self.front(purpose)?;
         config.early_data = match self.early_data {
@@ -316,6 +340,7 @@ impl ProxyArgs {
         // A request on a connection that the relay has just closed is lost; the next attempt is another, with a handshake of its own.
         let client_config = ClientConfig {
             pool_idle: KEEP,
+            http2,
             ..ClientConfig::default()
         };
         let client = sealwire_tls::client(&client_config, &Settings::from_env(self.authorities))?;

@@ -211,6 +211,7 @@ pub async fn start(
     let keys = Arc::new(keys::Keys::new(&config, provider, identity_seed)?);
     keys::erase_in_time(&keys);
     let listen = config.listen;
+    let limits = ServerLimits::for_streams(config.limits.streams);
     let identity = keys.identity().public_key();
     let evidence = match config.evidence.take() {
         Some(_) if !config.upstream.is_loopback() => {
@@ -230,7 +231,7 @@ pub async fn start(
     let handler = handler::Handler::new(config, provider, keys, client, evidence.clone())?;
     let instance_id = handler.instance_id();
     let handler = Arc::new(handler);
-    let server = Server::start(listen, ServerLimits::default(), handler)
+    let server = Server::start(listen, limits, handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))?;
     Ok(Instance {

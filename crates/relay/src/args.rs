@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use sealwire_http::chutes::{MAX_INSTANCES, NONCES_PER_INSTANCE};
 use sealwire_http::net::{
-    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce,
+    BaseUrl, ClientConfig, HttpClient, SecretArgument, SecretError, announce, provide_files,
 };
 use sealwire_http::profile::Profile;
 
@@ -40,6 +40,9 @@ pub struct RelayArgs {
     /// Most streams at a time
     #[arg(long, value_name = "N", default_value_t = RelayLimits::default().streams, value_parser = at_least_one())]
     max_streams: usize,
+    /// Speaks HTTP/2 to the instances, many streams on one connection; they must take it without TLS, as `sealwire instance` does
+    #[arg(long)]
+    http2: bool,
     /// Longest silence in either direction, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = RelayLimits::default().idle.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     idle_timeout: u64,
@@ -104,6 +107,17 @@ pub enum RelayError {
 /// [`RelayError`].
 pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), RelayError> {
     args.check()?;
+    let client_config = ClientConfig {
+        http2: if args.http2 {
+            args.instances.clone()
+        } else {
+            Vec::new()
+        },
+        ..ClientConfig::default()
+    };
+    // A stream is a connection of a client and one to an instance, unless HTTP/2 puts many on one.
+    let each = if args.http2 { 1 } else { 2 };
+    provide_files(args.max_streams.saturating_mul(each), "--max-streams");
     let config = RelayConfig {
         listen: args.listen,
         instances: args.instances,
@@ -130,7 +144,7 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
             ..RelayLimits::default()
         },
     };
-    let relay = start(config, HttpClient::new(&ClientConfig::default())).await?;
+    let relay = start(config, HttpClient::new(&client_config)).await?;
     announce(relay.address());
     stop.await;
     relay.shut_down(Duration::from_secs(10)).await;

@@ -1,4 +1,4 @@
-//! Carries the bytes of one stream in both directions, with back-pressure, through what meters it.
+//! Carries the bytes of one request to its instance, with back-pressure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,23 +8,6 @@ use bytes::Bytes;
 use sealwire_http::net::{BodySender, Incoming, ReadError, discard, next_data};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
-
-/// What an answer goes through on its way to the client. It never waits, and what it holds is bounded.
-pub(crate) trait Passage: Send {
-    /// What goes on of a piece that came; `None` gives the answer up.
-    fn take(&mut self, piece: Bytes) -> Option<Bytes>;
-
-    /// What else goes on at the answer's proper end.
-    fn rest(&mut self) -> Bytes {
-        Bytes::new()
-    }
-
-    /// Tells of bytes that went on.
-    fn passed(&mut self, bytes: &[u8]);
-
-    /// Tells how many bytes the request had.
-    fn count_up(&mut self, bytes: u64);
-}
 
 /// Who hears of a client's faults.
 pub(crate) struct Faults {
@@ -83,42 +66,6 @@ pub(crate) async fn up(
         }
     }
     let _ = to.finish().await;
-}
-
-/// Instance to client, until either side ends. Dropping `from` tells the instance that the client is gone.
-pub(crate) async fn down<P: Passage>(
-    mut from: Incoming,
-    to: BodySender,
-    idle: Duration,
-    mut passage: P,
-    count: Arc<AtomicU64>,
-    mut too_large: watch::Receiver<bool>,
-) {
-    loop {
-        let next = tokio::select! {
-            next = next_data(&mut from, idle) => next,
-            () = to.closed() => break,
-            // Dropping both sides aborts both.
-            () = said(&mut too_large) => break,
-        };
-        let (bytes, ended) = match next {
-            Ok(Some(bytes)) => (passage.take(bytes), false),
-            Ok(None) => (Some(passage.rest()), true),
-            Err(_) => (None, false),
-        };
-        // Given up or broken off: the sender is dropped without an end, and the client's connection is aborted too.
-        let Some(bytes) = bytes else { break };
-        let copy = bytes.clone();
-        if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
-            break;
-        }
-        passage.passed(&copy);
-        if ended {
-            let _ = to.finish().await;
-            break;
-        }
-    }
-    passage.count_up(count.load(Ordering::Relaxed));
 }
 
 /// Completes with why the request broke off; never if it did not.

@@ -26,6 +26,7 @@ use sealwire_http::profile::Profile;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::answer::Answer;
 use crate::chutes::{self, Chutes};
 use crate::evidence::Evidence;
 use crate::forward::{self, Faults};
@@ -36,7 +37,7 @@ use crate::{RelayConfig, cors};
 
 /// The list of labels in the shape of the OpenAI API.
 pub(crate) const MODELS_PATH: &str = "/v1/models";
-/// Pieces that wait for a slow side at most, in each direction.
+/// Pieces of a request that wait for a slow instance at most.
 pub(crate) const BACKLOG: usize = 4;
 /// Largest problem document of an instance.
 const MAX_PROBLEM: usize = 64 * 1_024;
@@ -342,20 +343,13 @@ impl Handler {
             routed.context_bytes,
             routed.route.bundle,
         );
-        let (to_client, answer) = channel(BACKLOG);
-        tokio::spawn(async move {
-            forward::down(
-                response.into_body(),
-                to_client,
-                limits.idle,
-                meter,
-                sent,
-                too_large,
-            )
-            .await;
-            drop(permit);
-        });
-        let mut response = Response::new(answer);
+        let answer = Answer {
+            from: response.into_body(),
+            passage: meter,
+            sent,
+            _permit: permit,
+        };
+        let mut response = Response::new(answer.into_body(limits.idle, too_large));
         *response.headers_mut() = response_headers();
         response
     }

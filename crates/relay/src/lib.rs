@@ -12,6 +12,7 @@
 //! It links no KEM, no AEAD and no provider: SHA-256 and Ed25519 verification are all that metering needs. What passes through is not changed and
 //! never waits for the meter. [`start`] serves until the returned [`Relay`] is dropped or shut down.
 
+mod answer;
 #[cfg(feature = "cli")]
 pub mod args;
 mod chutes;
@@ -189,9 +190,10 @@ pub async fn start(config: RelayConfig, client: HttpClient) -> Result<Relay, Sta
         return Err(StartError::NoProfile);
     }
     let listen = config.listen;
+    let limits = ServerLimits::for_streams(config.limits.streams);
     let registry = Arc::new(registry::Registry::new(&config, client.clone()));
     let handler = Arc::new(handler::Handler::new(config, Arc::clone(&registry), client));
-    let server = Server::start(listen, ServerLimits::default(), handler)
+    let server = Server::start(listen, limits, handler)
         .await
         .map_err(|error| StartError::Listen(listen, error))?;
     Ok(Relay {

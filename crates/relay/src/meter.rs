@@ -15,7 +15,7 @@ use sealwire::receipt::ReceiptChecker;
 use sealwire::rustcrypto::verification;
 use sealwire::{Context, Suite};
 
-use crate::forward::Passage;
+use crate::answer::Passage;
 use crate::ledger::{Account, Bill, Ledger, StreamTotals};
 
 /// What the relay knows of a bundle that it handed out.
@@ -33,7 +33,6 @@ pub(crate) struct BundleFacts {
 pub(crate) struct Meter {
     ledger: Arc<Ledger>,
     account: Account,
-    handshake: Handshake,
     checker: Option<ReceiptChecker>,
     state: State,
     totals: StreamTotals,
@@ -48,11 +47,21 @@ struct Handshake {
 }
 
 enum State {
-    H2(Vec<u8>),
-    Header(Vec<u8>),
+    /// What comes before it is needed no longer than until it is whole.
+    H2(Box<Handshake>, Vec<u8>),
+    /// The first bytes of a frame, so many of them.
+    Header([u8; HEADER_LEN], usize),
     Skip(usize),
-    Body { bytes: Vec<u8>, length: usize },
+    Body {
+        bytes: Vec<u8>,
+        length: usize,
+    },
     Blind,
+}
+
+impl State {
+    /// Before the next frame.
+    const NEXT: Self = Self::Header([0; HEADER_LEN], 0);
 }
 
 impl Meter {
@@ -64,17 +73,17 @@ impl Meter {
         context_bytes: Vec<u8>,
         bundle: BundleFacts,
     ) -> Self {
+        let handshake = Handshake {
+            request,
+            context,
+            context_bytes,
+            bundle,
+        };
         Self {
             ledger,
             account,
-            handshake: Handshake {
-                request,
-                context,
-                context_bytes,
-                bundle,
-            },
             checker: None,
-            state: State::H2(Vec::new()),
+            state: State::H2(Box::new(handshake), Vec::new()),
             totals: StreamTotals::default(),
         }
     }
@@ -86,17 +95,23 @@ impl Meter {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Blind => return,
-                State::H2(h2) => {
-                    if take(&mut bytes, h2, h2_len(self.handshake.request.suite())) {
-                        let (th2, checker) = self.handshake.finish(h2);
+                State::H2(handshake, h2) => {
+                    if take(&mut bytes, h2, h2_len(handshake.request.suite())) {
+                        let (th2, checker) = handshake.finish(h2);
                         self.totals.th2 = Some(th2);
                         self.checker = Some(checker);
-                        self.state = State::Header(Vec::new());
+                        self.state = State::NEXT;
                     }
                 }
-                State::Header(header) => {
-                    if take(&mut bytes, header, HEADER_LEN) {
-                        self.state = after_header(header);
+                State::Header(header, have) => {
+                    let room = header.get_mut(*have..).unwrap_or_default();
+                    let step = room.len().min(bytes.len());
+                    let (head, tail) = bytes.split_at_checked(step).unwrap_or((bytes, &[]));
+                    room.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
+                    bytes = tail;
+                    *have += step;
+                    if *have == HEADER_LEN {
+                        self.state = after_header(*header);
                     }
                 }
                 State::Skip(left) => {
@@ -104,7 +119,7 @@ impl Meter {
                     bytes = bytes.get(step..).unwrap_or_default();
                     *left -= step;
                     if *left == 0 {
-                        self.state = State::Header(Vec::new());
+                        self.state = State::NEXT;
                     }
                 }
                 State::Body {
@@ -113,7 +128,7 @@ impl Meter {
                 } => {
                     if take(&mut bytes, body, *length) {
                         let body = std::mem::take(body);
-                        self.state = State::Header(Vec::new());
+                        self.state = State::NEXT;
                         self.receipt(&body);
                     }
                 }
@@ -194,16 +209,13 @@ fn take(from: &mut &[u8], to: &mut Vec<u8>, length: usize) -> bool {
     to.len() >= length
 }
 
-fn after_header(header: &[u8]) -> State {
-    let decoded = header
-        .first_chunk::<HEADER_LEN>()
-        .and_then(|bytes| FrameHeader::decode(*bytes).ok());
-    match decoded {
-        None => State::Blind,
-        Some(header) if header.frame_type == FrameType::Public => State::Body {
+fn after_header(header: [u8; HEADER_LEN]) -> State {
+    match FrameHeader::decode(header) {
+        Err(_) => State::Blind,
+        Ok(header) if header.frame_type == FrameType::Public => State::Body {
             bytes: Vec::new(),
             length: header.body_len,
         },
-        Some(header) => State::Skip(header.body_len),
+        Ok(header) => State::Skip(header.body_len),
     }
 }

@@ -68,10 +68,10 @@ impl Connector {
         let builder = HttpsConnectorBuilder::new()
             .with_tls_config(tls_config)
             .https_or_http();
-        let tls = if config.http2 {
-            builder.enable_http2().wrap_connector(route)
-        } else {
+        let tls = if config.http2.is_empty() {
             builder.enable_http1().wrap_connector(route)
+        } else {
+            builder.enable_all_versions().wrap_connector(route)
         };
         Ok(Self {
             tls,

@@ -43,13 +43,13 @@ impl Settings {
     }
 }
 
-/// A client for `http` and `https`. Over TLS it speaks HTTP/1.1, or HTTP/2 where `config` wants it.
+/// A client for `http` and `https`. Over TLS it speaks HTTP/1.1; if `config` names servers of HTTP/2, what the server chooses.
 ///
 /// # Errors
 ///
 /// [`SettingsError`].
 pub fn client(config: &ClientConfig, settings: &Settings) -> Result<HttpClient, SettingsError> {
-    let proxies = Arc::new(settings.proxies.parse(config.http2)?);
+    let proxies = Arc::new(settings.proxies.parse(!config.http2.is_empty())?);
     let roots = roots::load(&settings.authorities)?;
     let connector = Connector::new(
         config,

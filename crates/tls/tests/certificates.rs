@@ -38,13 +38,13 @@ async fn several_authorities_are_trusted_side_by_side() {
 async fn http2_where_it_is_asked_for() {
     let authority = Authority::new("http2");
     let server = TlsServer::start(&authority, &["localhost"], Time::Valid).await;
+    let address = format!("https://localhost:{}/x", server.address.port());
     let config = ClientConfig {
-        http2: true,
+        http2: vec![address.parse().expect("an address")],
         ..ClientConfig::default()
     };
     let client = sealwire_tls::client(&config, &settings(&[&authority], Proxies::default()))
         .expect("settings");
-    let address = format!("https://localhost:{}/x", server.address.port());
     assert_eq!(
         ask(&client, &address).await.as_deref(),
         Ok("HTTP/2.0 /x false")

@@ -1,5 +1,6 @@
-//! `cargo xtask bench [core | crypto | protocol | peers | counts | chutes | python | proxy]`: the benches of the core; sealwire beside other libraries, and
-//! its instruction counts; the profile chutes-v1 and the Python package beside the published client; the chain of roles beside its upstream and LiteLLM.
+//! `cargo xtask bench [core | crypto | protocol | peers | counts | chutes | python | proxy | memory]`: the benches of the core; sealwire beside other libraries, and
+//! its instruction counts; the profile chutes-v1 and the Python package beside the published client; the chain of roles beside its upstream and LiteLLM;
+//! what the roles hold in memory.
 
 mod peers;
 
@@ -21,6 +22,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         Some((subject, rest)) if subject == "chutes" => chutes(&mut report, rest),
         Some((subject, rest)) if subject == "python" => package(&mut report, rest),
         Some((subject, rest)) if subject == "proxy" => proxy(&mut report, rest),
+        Some((subject, rest)) if subject == "memory" => memory(&mut report, rest),
         Some((subject, rest)) if subject == "core" => core(&mut report, rest),
         _ => core(&mut report, args),
     }
@@ -66,6 +68,18 @@ fn chutes(report: &mut Report, args: &[String]) {
             &["--package", "sealwire-cli", "--bench", "chutes", "--"],
         );
         command.args(args).env("PYTHON", python::venv_python());
+        status(command)
+    });
+}
+
+fn memory(report: &mut Report, args: &[String]) {
+    report.step("memory of proxy, relay and instance", || {
+        let mut command = cargo_locked(
+            "bench",
+            &["--package", "sealwire-cli", "--bench", "proxy", "--"],
+        );
+        command.args(["--name", "memory", "--part", "memory", "--part", "idle"]);
+        command.args(args);
         status(command)
     });
 }

@@ -10,8 +10,14 @@ use crate::MODEL;
 use crate::load;
 use crate::process::Process;
 
-/// Streams that the instance takes at a time; its default is fewer than are opened here.
-const STREAMS: &str = "4096";
+/// What the roles speak with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// A connection for each stream.
+    Http1,
+    /// Many streams on a connection.
+    Http2,
+}
 
 pub(crate) struct Chain {
     pub(crate) instance: Process,
@@ -22,8 +28,17 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Starts the chain in front of an upstream, and waits until it serves.
-    pub(crate) async fn start(upstream: SocketAddr) -> io::Result<Self> {
+    /// Starts the chain for so many streams in front of an upstream, and waits until it serves.
+    pub(crate) async fn start(
+        upstream: SocketAddr,
+        streams: usize,
+        between: Between,
+    ) -> io::Result<Self> {
+        let streams = streams.to_string();
+        let http2: &[&str] = match between {
+            Between::Http1 => &[],
+            Between::Http2 => &["--http2"],
+        };
         let instance = start(&[
             "instance",
             "--upstream",
@@ -33,13 +48,26 @@ impl Chain {
             "--evidence",
             "none",
             "--max-streams",
-            STREAMS,
+            &streams,
         ])?;
         let identity = instance.said("identity ")?;
         let behind = format!("http://{}", instance.address()?);
-        let relay = start(&["relay", "--instance", &behind])?;
+        let relay = ["relay", "--instance", &behind, "--max-streams", &streams];
+        let relay = start(&[&relay, http2].concat())?;
         let behind = format!("http://{}", relay.address()?);
-        let proxy = start(&["proxy", "--relay", &behind, "--pin", &identity])?;
+        // Any port: another proxy may run here.
+        let proxy = [
+            "proxy",
+            "--listen",
+            "127.0.0.1:0",
+            "--relay",
+            &behind,
+            "--pin",
+            &identity,
+            "--max-connections",
+            &streams,
+        ];
+        let proxy = start(&[&proxy, http2].concat())?;
         let address = proxy.address()?;
         for _ in 0..200 {
             if load::ok(address, "/readyz").await {

@@ -22,8 +22,18 @@ use crate::MODEL;
 use crate::answer::{Departures, now};
 use crate::api::Api;
 use crate::samples::{Recorder, Samples};
+use crate::upstream::HELD;
 
 type Fault = Box<dyn Error + Send + Sync>;
+
+/// What a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// So many tokens at the upstream's pace.
+    Paced(u64),
+    /// One token, and then nothing and no end.
+    Held,
+}
 
 /// Streams or requests that run until this is dropped.
 pub(crate) struct Load {
@@ -34,8 +44,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Opens a stream of so many tokens every so often, at most `most` in all.
-    pub(crate) fn streams(target: SocketAddr, tokens: u64, every: Duration, most: usize) -> Self {
+    /// Opens such a stream every so often, at most `most` in all.
+    pub(crate) fn streams(target: SocketAddr, kind: Stream, every: Duration, most: usize) -> Self {
         Self::of(move |recorder, running, tasks| {
             tasks.spawn(async move {
                 let start = tokio::time::Instant::now();
@@ -44,7 +54,7 @@ impl Load {
                     sleep_until(start + every * u32::try_from(number).unwrap_or(u32::MAX)).await;
                     let (recorder, running) = (Arc::clone(&recorder), Arc::clone(&running));
                     streams.spawn(async move {
-                        let stream = stream(target, tokens, &recorder, &running);
+                        let stream = stream(target, kind, &recorder, &running);
                         if let Err(fault) = stream.await {
                             failed(&recorder, &fault);
                         }
@@ -111,14 +121,19 @@ pub(crate) async fn ok(target: SocketAddr, path: &str) -> bool {
 /// One stream, from its request to its end.
 async fn stream(
     target: SocketAddr,
-    tokens: u64,
+    kind: Stream,
     recorder: &Recorder,
     running: &AtomicUsize,
 ) -> Result<(), Fault> {
+    let (tokens, user) = match kind {
+        Stream::Paced(tokens) => (tokens, "paced"),
+        Stream::Held => (u64::MAX, HELD),
+    };
     let body = json!({
         "model": MODEL,
         "stream": true,
         "max_tokens": tokens,
+        "user": user,
         "messages": [{"role": "user", "content": "How long does a token take?"}],
     });
     let mut sender = connect(target).await?;

@@ -9,6 +9,7 @@ mod chain;
 mod litellm;
 mod load;
 mod machine;
+mod memory;
 mod pacer;
 mod parts;
 mod process;
@@ -22,28 +23,35 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use self::api::Api;
-use self::chain::Chain;
+use self::chain::{Between, Chain};
 use self::parts::Pace;
 use self::process::Process;
 use self::report::{Row, heading};
 
 /// The model that every request names.
 const MODEL: &str = "bench";
-/// Open files that 1,000 streams need in one process, with room.
-const FILES: u64 = 8_192;
+/// Open files that the idle streams need in one process, with room; a role that has a connection on either side of the busy ones needs fewer.
+const FILES: u64 = 12_000;
 /// The argument that makes this program the upstream.
 const UPSTREAM: &str = "upstream";
 const USAGE: &str = "\
-cargo xtask bench proxy [--quick] [--part NAME].. [--api chat|messages]
+cargo xtask bench proxy|memory [--quick] [--part NAME].. [--api chat|messages]
   --quick      a look at whether it works: the figures say nothing
-  --part NAME  times, crowd, memory or requests alone; repeat for more
+  --part NAME  times, crowd, memory, idle or requests alone; repeat for more. `bench memory` is memory and idle, `bench proxy` the others and memory
+  --name NAME  of the file with the results, below target/bench [default: proxy]
   --api NAME   what the small requests are asked in, here and of LiteLLM [default: messages]";
 
-const PARTS: [&str; 4] = ["times", "crowd", "memory", "requests"];
+const PARTS: [&str; 5] = ["times", "crowd", "memory", "requests", "idle"];
+/// Those that run unless told otherwise.
+const USUAL: usize = 4;
+/// Streams that the chain takes at a time in all parts but one.
+const STREAMS: usize = 4_096;
 
 struct Options {
     quick: bool,
     parts: Vec<String>,
+    /// Names the file with the results.
+    name: String,
     api: Api,
     litellm: Option<PathBuf>,
 }
@@ -71,6 +79,7 @@ fn options(arguments: &[String]) -> Option<Options> {
     let mut options = Options {
         quick: false,
         parts: Vec::new(),
+        name: "proxy".to_owned(),
         api: Api::Messages,
         litellm: None,
     };
@@ -87,9 +96,13 @@ fn options(arguments: &[String]) -> Option<Options> {
                 options.parts.push(part.clone());
             }
             "--api" => options.api = Api::named(arguments.next()?)?,
+            "--name" => options.name.clone_from(arguments.next()?),
             "--litellm" => options.litellm = Some(arguments.next()?.into()),
             _ => return None,
         }
+    }
+    if options.parts.is_empty() {
+        options.parts = PARTS.iter().take(USUAL).map(ToString::to_string).collect();
     }
     Some(options)
 }
@@ -108,7 +121,7 @@ fn measure(options: &Options) -> io::Result<()> {
     // Children inherit it.
     let files = rlimit::increase_nofile_limit(FILES)?;
     if files < FILES {
-        println!("note: only {files} files may be open; 1,000 streams may not fit");
+        println!("note: only {files} files may be open; not all streams may fit");
     }
     // One thread: the load tool shall leave the processors to what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,9 +140,8 @@ async fn all(options: &Options) -> io::Result<()> {
     }
     let upstream = start_upstream()?;
     let address = upstream.address()?;
-    let chain = Chain::start(address).await?;
-    let wanted =
-        |part: &str| options.parts.is_empty() || options.parts.iter().any(|one| one == part);
+    let chain = Chain::start(address, STREAMS, Between::Http1).await?;
+    let wanted = |part: &str| options.parts.iter().any(|one| one == part);
     let pace = |rounds, seconds| Pace {
         rounds: if options.quick { 1 } else { rounds },
         window: Duration::from_secs(if options.quick { 1 } else { seconds }),
@@ -143,7 +155,11 @@ async fn all(options: &Options) -> io::Result<()> {
         rows.extend(parts::crowd(address, &chain, pace(3, 4)).await);
     }
     if wanted("memory") {
-        rows.extend(parts::memory(&chain, pace(1, 4)).await);
+        rows.extend(memory::busy(&chain, pace(1, 4)).await);
+    }
+    if wanted("idle") {
+        let streams = if options.quick { 200 } else { memory::IDLE };
+        rows.extend(memory::idle(address, pace(1, 4), streams).await?);
     }
     let streams = rows.len();
     if wanted("requests") {
@@ -166,7 +182,7 @@ async fn all(options: &Options) -> io::Result<()> {
     }
     print(&rows, streams);
     let after = machine::load();
-    let file = folder.join("proxy.json");
+    let file = folder.join(format!("{}.json", options.name));
     std::fs::write(
         &file,
         report::to_json(&machine, [&before, &after], &rows).to_string(),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::api::Api;
 use crate::chain::Chain;
 use crate::litellm::LiteLlm;
-use crate::load::Load;
+use crate::load::{Load, Stream};
 use crate::machine::processors;
 use crate::pacer::INTERVAL;
 use crate::process::own_cpu;
@@ -21,12 +21,10 @@ use crate::samples::{Samples, quantile};
 const FEW: usize = 32;
 /// Streams at a time for tokens of a second.
 const MANY: usize = 256;
-/// Streams that the proxy holds open for its memory.
-const OPEN: usize = 1_000;
 /// Tokens of a stream whose times are taken; short, so that there are many first ones.
 const SHORT: u64 = 25;
 /// Tokens of a stream that does not end before it is given up.
-const ENDLESS: u64 = 1_000_000;
+pub(crate) const ENDLESS: u64 = 1_000_000;
 /// After streams were given up, before something else begins.
 const CALM: Duration = Duration::from_millis(700);
 
@@ -45,7 +43,7 @@ pub(crate) async fn times(upstream: SocketAddr, chain: &Chain, pace: Pace) -> Ve
             // With a stream's length over the number of streams between two of them, so many are open.
             let length = INTERVAL * u32::try_from(SHORT).unwrap_or(u32::MAX);
             let every = length / u32::try_from(FEW).unwrap_or(u32::MAX);
-            let load = Load::streams(target, SHORT, every, usize::MAX);
+            let load = Load::streams(target, Stream::Paced(SHORT), every, usize::MAX);
             sleep(length + CALM).await;
             add(all, load.window(pace.window).await);
             drop(load);
@@ -92,7 +90,12 @@ pub(crate) async fn crowd(upstream: SocketAddr, chain: &Chain, pace: Pace) -> Ve
     let (mut spent, mut tool) = ([0.0; 3], 0.0);
     for _ in 0..pace.rounds {
         for (target, all) in [(upstream, &mut direct), (chain.address, &mut sealed)] {
-            let load = Load::streams(target, ENDLESS, Duration::from_secs(2) / 256, MANY);
+            let load = Load::streams(
+                target,
+                Stream::Paced(ENDLESS),
+                Duration::from_secs(2) / 256,
+                MANY,
+            );
             opened(&load, MANY).await;
             let before = (chain.cpu(), own_cpu());
             add(all, load.window(pace.window).await);
@@ -133,53 +136,6 @@ pub(crate) async fn crowd(upstream: SocketAddr, chain: &Chain, pace: Pace) -> Ve
     ] {
         let figure = format!("processor time of a token, 256 streams: {name}");
         rows.push(Row::alone(&figure, "us", spent / tokens * 1e6, Goal::None));
-    }
-    rows
-}
-
-/// Memory with 1,000 open streams: the most that was resident while all of them were.
-pub(crate) async fn memory(chain: &Chain, pace: Pace) -> Vec<Row> {
-    let idle = chain.resident();
-    let load = Load::streams(chain.address, ENDLESS, Duration::from_millis(10), OPEN);
-    opened(&load, OPEN).await;
-    let mut most = [0; 3];
-    let mut least = usize::MAX;
-    let start = Instant::now();
-    while start.elapsed() < pace.window {
-        for (most, now) in most.iter_mut().zip(chain.resident()) {
-            *most = now.max(*most);
-        }
-        least = least.min(load.running());
-        sleep(Duration::from_millis(100)).await;
-    }
-    drop(load);
-    println!("{least} streams were open all the time");
-    // Fewer than all say nothing about all.
-    let whole = |bytes: u64| {
-        if least == OPEN {
-            bytes as f64 / 1e6
-        } else {
-            f64::NAN
-        }
-    };
-    let names = ["proxy", "relay", "instance"];
-    let mut rows = Vec::new();
-    for (name, (most, idle)) in names.into_iter().zip(most.into_iter().zip(idle)) {
-        let goal = if name == "proxy" {
-            Goal::AtMost(200.0)
-        } else {
-            Goal::None
-        };
-        rows.push(Row {
-            other: Some(idle as f64 / 1e6),
-            ours: Some(whole(most)),
-            ..Row::alone(
-                &format!("resident, 1,000 open streams: {name}"),
-                "MB",
-                whole(most),
-                goal,
-            )
-        });
     }
     rows
 }
@@ -248,11 +204,14 @@ async fn busy(
     (samples, spent)
 }
 
-/// Waits until so many streams are open, or it takes too long.
-async fn opened(load: &Load, streams: usize) {
-    let start = Instant::now();
-    while load.running() < streams && start.elapsed() < Duration::from_secs(40) {
+/// Waits until so many streams are open, or nothing more happens.
+pub(crate) async fn opened(load: &Load, streams: usize) {
+    let (mut most, mut since) = (0, Instant::now());
+    while load.running() < streams && since.elapsed() < Duration::from_secs(10) {
         sleep(Duration::from_millis(50)).await;
+        if load.running() > most {
+            (most, since) = (load.running(), Instant::now());
+        }
     }
     sleep(CALM).await;
 }

@@ -20,7 +20,11 @@ use tokio::sync::mpsc;
 
 use crate::answer::Answer;
 use crate::api::Api;
+use crate::memory::{BUSY, IDLE};
 use crate::pacer::{self, Paced, WAITING};
+
+/// The user of whom streams are held open without tokens.
+pub(crate) const HELD: &str = "held";
 
 /// Serves until it is told to stop, and prints where.
 pub(crate) fn run() -> std::io::Result<()> {
@@ -28,8 +32,11 @@ pub(crate) fn run() -> std::io::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let handler = Upstream(Mutex::new(pacer::start()));
-        let limits = ServerLimits::default();
+        let handler = Upstream {
+            pacer: Mutex::new(pacer::start()),
+            held: Mutex::default(),
+        };
+        let limits = ServerLimits::for_streams(IDLE + BUSY);
         let server = Server::start(([127, 0, 0, 1], 0).into(), limits, Arc::new(handler)).await?;
         announce(server.address());
         stop_signal().await;
@@ -37,7 +44,11 @@ pub(crate) fn run() -> std::io::Result<()> {
     })
 }
 
-struct Upstream(Mutex<Sender<Paced>>);
+struct Upstream {
+    pacer: Mutex<Sender<Paced>>,
+    /// Streams that get nothing more.
+    held: Mutex<Vec<mpsc::Sender<Bytes>>>,
+}
 
 impl Handler for Upstream {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
@@ -66,20 +77,32 @@ impl Upstream {
         // The channel is new and has room.
         let _ = sender.try_send(answer.begin());
         let _ = sender.try_send(answer.token());
+        if body["user"] == HELD {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.len() == held.capacity() {
+                held.retain(|sender| !sender.is_closed());
+            }
+            held.push(sender);
+            return response(pieces);
+        }
         let left = body["max_tokens"].as_u64().unwrap_or(16).saturating_sub(1);
         let paced = Paced {
             answer,
             sender,
             left,
         };
-        let pacer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pacer = self.pacer.lock().unwrap_or_else(PoisonError::into_inner);
         // The thread ends only after this sender.
         let _ = pacer.send(paced);
-        let mut response = Response::new(Pieces(pieces).boxed_unsync());
-        let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        response
+        response(pieces)
     }
+}
+
+fn response(pieces: mpsc::Receiver<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Pieces(pieces).boxed_unsync());
+    let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// A body that ends when its sender is gone.

@@ -64,6 +64,18 @@ impl BaseUrl {
             .map_err(|_| BaseUrlError)
     }
 
+    /// Host and port, as they stand in the address.
+    #[must_use]
+    pub(crate) const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Whether it is reached without TLS.
+    #[must_use]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.scheme == Scheme::HTTP
+    }
+
     /// Whether the server is on this machine: a loopback address or `localhost`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

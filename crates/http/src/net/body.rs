@@ -1,12 +1,13 @@
 //! Message bodies: made from bytes or from a channel, read with bounds on size and silence.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
@@ -132,6 +133,33 @@ pub fn channel(capacity: usize) -> (BodySender, Body) {
     (BodySender(sender), body.boxed_unsync())
 }
 
+/// Gives the pieces of a body when they are asked for.
+pub trait Pieces: Send + 'static {
+    /// The next piece, `None` at the proper end. An error aborts the message.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+}
+
+/// A body that the connection draws from its source, without a task in between.
+#[must_use]
+pub fn pieces(source: impl Pieces + Unpin) -> Body {
+    PiecesBody(source).boxed_unsync()
+}
+
+struct PiecesBody<P>(P);
+
+impl<P: Pieces + Unpin> http_body::Body for PiecesBody<P> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let piece = self.0.poll_piece(cx);
+        piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+}
+
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -145,6 +173,32 @@ pub enum ReadError {
     /// The connection broke, or the peer aborted.
     #[error("the body broke off: {0}")]
     Broken(String),
+}
+
+/// The next piece of a body, `None` at its proper end. Trailers are skipped.
+///
+/// # Errors
+///
+/// [`ReadError::Broken`] if it broke off.
+pub fn poll_data(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, ReadError>> {
+    loop {
+        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => return Poll::Ready(Ok(None)),
+            Some(Err(error)) => {
+                return Poll::Ready(Err(ReadError::Broken(describe(&error))));
+            }
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Poll::Ready(Ok(Some(data)));
+                }
+            }
+        }
+    }
 }
 
 /// The next piece of a body, `None` at its proper end. Trailers are skipped.
@@ -166,22 +220,8 @@ pub async fn next_data_by(
     deadline: Instant,
     idle: Duration,
 ) -> Result<Option<Bytes>, ReadError> {
-    loop {
-        let frame = timeout_at(deadline, body.frame())
-            .await
-            .map_err(|_| ReadError::Idle(idle))?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(ReadError::Broken(describe(&error))),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data()
-                    && !data.is_empty()
-                {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
+    let data = timeout_at(deadline, poll_fn(|cx| poll_data(body, cx)));
+    data.await.unwrap_or(Err(ReadError::Idle(idle)))
 }
 
 /// A whole body of at most `limit` bytes.

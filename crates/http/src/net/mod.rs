@@ -6,6 +6,7 @@
 mod base_url;
 mod body;
 mod client;
+mod files;
 mod lock;
 mod process;
 mod reply;
@@ -14,10 +15,11 @@ mod timer;
 
 pub use base_url::{BaseUrl, BaseUrlError, is_loopback_host};
 pub use body::{
-    Body, BodyError, BodySender, Closed, ReadError, channel, discard, empty, full, next_data,
-    next_data_by, read_all,
+    Body, BodyError, BodySender, Closed, Pieces, ReadError, channel, discard, empty, full,
+    next_data, next_data_by, pieces, poll_data, read_all,
 };
 pub use client::{ClientConfig, ClientError, HttpClient};
+pub use files::provide_files;
 pub use lock::lock;
 pub use process::{SecretArgument, SecretError, announce, say, stop_signal, warn};
 pub use reply::{detail, json, problem, problem_with_status, text};

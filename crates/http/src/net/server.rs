@@ -16,9 +16,19 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::body::Body;
+use super::process::warn;
+
+/// Time between two warnings that connections cannot be accepted.
+const PAUSE: Duration = Duration::from_secs(60);
+/// What a stream of an HTTP/2 connection may send before it is read. More would let one slow reader hold much memory, less would slow uploads down.
+pub(super) const STREAM_WINDOW: u32 = 256 * 1_024;
+/// The same for all streams of a connection. Streams that nobody reads share it with the others, so it is far more than a few of them can take.
+pub(super) const CONNECTION_WINDOW: u32 = 256 * 1_024 * 1_024;
+/// Time between two pings on an HTTP/2 connection with streams; one that does not answer is given up.
+pub(super) const PING: Duration = Duration::from_secs(20);
 
 /// Answers requests. A handler never fails: what goes wrong becomes an answer.
 pub trait Handler: Send + Sync + 'static {
@@ -37,8 +47,24 @@ pub struct ServerLimits {
     pub header_bytes: usize,
     /// Longest time for a request's head to arrive, and for the first request of a connection.
     pub header_time: Duration,
-    /// Concurrent requests on one HTTP/2 connection.
+    /// Concurrent requests on one HTTP/2 connection; more wait at the client.
     pub http2_streams: u32,
+}
+
+impl ServerLimits {
+    /// The defaults, with room for so many streams: on a connection each, or all on one. The bound on streams themselves is the handler's, which says so
+    /// to whoever comes too many; a client that waits for a place in its connection is told nothing.
+    #[must_use]
+    pub fn for_streams(streams: usize) -> Self {
+        let defaults = Self::default();
+        Self {
+            connections: defaults.connections.max(streams),
+            http2_streams: defaults
+                .http2_streams
+                .max(u32::try_from(streams).unwrap_or(u32::MAX).saturating_add(1)),
+            ..defaults
+        }
+    }
 }
 
 impl Default for ServerLimits {
@@ -116,6 +142,7 @@ async fn accept<H: Handler>(
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
+    let mut told: Option<Instant> = None;
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
@@ -125,10 +152,22 @@ async fn accept<H: Handler>(
                 (permit, listener.accept().await)
             } => accepted,
         };
-        let (Ok(permit), Ok((stream, _))) = accepted else {
-            // Out of file descriptors, or a connection that died in the queue: others may go on.
-            sleep(Duration::from_millis(20)).await;
-            continue;
+        let (permit, stream) = match accepted {
+            (Ok(permit), Ok((stream, _))) => (permit, stream),
+            (_, failed) => {
+                // Out of files, or a connection that died in the queue: others may go on.
+                if let Err(error) = failed
+                    && !connections.is_empty()
+                    && told.is_none_or(|at| at.elapsed() >= PAUSE)
+                {
+                    told = Some(Instant::now());
+                    warn(&format!(
+                        "warning: a connection cannot be accepted: {error}"
+                    ));
+                }
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            }
         };
         let handler = Arc::clone(&handler);
         let stopped = stopped.clone();
@@ -153,7 +192,8 @@ async fn serve<H: Handler>(
     let service = service_fn(move |request| {
         seen.store(true, Ordering::Relaxed);
         let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.handle(request).await) }
+        // On the heap: hyper keeps room for this future as long as the answer lasts.
+        Box::pin(async move { Ok::<_, Infallible>(handler.handle(request).await) })
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -165,7 +205,9 @@ async fn serve<H: Handler>(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(20)))
+        .keep_alive_interval(Some(PING))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(limits.http2_streams);
     let connection = builder.serve_connection(TokioIo::new(stream), service);

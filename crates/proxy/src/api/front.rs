@@ -6,7 +6,7 @@ use http::Request;
 use http::header::{HOST, HeaderMap};
 use sealwire::crypto::Verification;
 use sealwire_http::access::{Access, bearer};
-use sealwire_http::net::Incoming;
+use sealwire_http::net::{Incoming, ServerLimits};
 use sealwire_http::openai::ApiError;
 
 use crate::StartError;
@@ -30,6 +30,8 @@ pub struct FrontSettings {
     pub forward_key: bool,
     /// What applications get beside their answers.
     pub apps: Applications,
+    /// Connections of applications at a time; more wait.
+    pub connections: usize,
 }
 
 impl Default for FrontSettings {
@@ -41,6 +43,7 @@ impl Default for FrontSettings {
             relay_key: None,
             forward_key: false,
             apps: Applications::default(),
+            connections: ServerLimits::default().connections,
         }
     }
 }
@@ -53,6 +56,7 @@ impl std::fmt::Debug for FrontSettings {
             .field("allow_remote", &self.allow_remote)
             .field("forward_key", &self.forward_key)
             .field("apps", &self.apps)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }

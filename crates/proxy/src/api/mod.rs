@@ -35,6 +35,8 @@ pub(crate) const MODELS: &str = "/v1/models";
 /// Bounds of the applications' side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApiLimits {
+    /// Connections of applications at a time.
+    pub(crate) connections: usize,
     /// Bytes of a request, unpacked.
     pub(crate) request_bytes: usize,
     /// Longest silence while it comes.
@@ -51,6 +53,7 @@ pub(crate) async fn serve<B: Backend>(
     let limits = ServerLimits {
         // Anthropic's and OpenAI's SDKs send many fields of their own.
         header_fields: 128,
+        connections: service.0.limits.connections,
         ..ServerLimits::default()
     };
     Server::start(listen, limits, Arc::new(service))

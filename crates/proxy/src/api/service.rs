@@ -43,7 +43,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// The applications' side over one profile.
-pub(crate) struct Service<B>(Arc<Inner<B>>);
+pub(crate) struct Service<B>(pub(super) Arc<Inner<B>>);
 
 pub(super) struct Inner<B> {
     pub(super) backend: B,

@@ -121,6 +121,7 @@ pub async fn start(
 ) -> Result<Server, StartError> {
     let front = Front::new(codec.provider.verification, &config.front)?;
     let limits = ApiLimits {
+        connections: config.front.connections,
         request_bytes: config.limits.request_bytes,
         request_idle: config.limits.request_idle,
         answer_bytes: config.limits.answer_bytes,

@@ -27,7 +27,8 @@ use super::nonces::Binding;
 use super::retry_after::RetryAfter;
 use super::usage::{Blob, Entry, Events};
 use super::{Chutes, Refusal, serves_chute};
-use crate::forward::{self, Faults, Passage};
+use crate::answer::{Answer, Passage};
+use crate::forward::{self, Faults};
 use crate::handler::BACKLOG;
 use crate::ledger::Account;
 use crate::registry::Described;
@@ -192,7 +193,7 @@ impl Chutes {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(index, response).await);
         }
-        let (parts, answer) = response.into_parts();
+        let (parts, from) = response.into_parts();
         let model = admitted.instance.description.chutes.iter();
         let model = model.filter(|chute| chute.chute_id == call.chute);
         let account = Account {
@@ -206,46 +207,35 @@ impl Chutes {
         let entry = Entry::new(Arc::clone(&self.ledger), account);
         if check_media_type(&parts.headers, STREAM_MEDIA_TYPE).is_ok() {
             let events = Events::new(entry, limits.chutes.line_bytes, call.passthrough);
-            return Ok(self.pass(
-                answer,
-                events,
-                STREAM_MEDIA_TYPE,
+            let answer = Answer {
+                from,
+                passage: events,
                 sent,
-                too_large,
-                admitted.permit,
-            ));
+                _permit: admitted.permit,
+            };
+            return Ok(self.pass(answer, STREAM_MEDIA_TYPE, too_large));
         }
         if check_media_type(&parts.headers, BLOB_MEDIA_TYPE).is_ok() {
             let blob = Blob::new(entry, header_usage(&parts.headers));
-            return Ok(self.pass(
-                answer,
-                blob,
-                BLOB_MEDIA_TYPE,
+            let answer = Answer {
+                from,
+                passage: blob,
                 sent,
-                too_large,
-                admitted.permit,
-            ));
+                _permit: admitted.permit,
+            };
+            return Ok(self.pass(answer, BLOB_MEDIA_TYPE, too_large));
         }
         Err(Refusal::NotOfProtocol)
     }
 
     /// Lets an answer through, to its end.
-    fn pass<P: Passage + 'static>(
+    fn pass<P: Passage>(
         &self,
-        answer: Incoming,
-        passage: P,
+        answer: Answer<P>,
         media_type: &'static str,
-        sent: Arc<AtomicU64>,
         too_large: watch::Receiver<bool>,
-        permit: OwnedSemaphorePermit,
     ) -> Response<Body> {
-        let (to_client, body) = channel(BACKLOG);
-        let idle = self.limits.idle;
-        tokio::spawn(async move {
-            forward::down(answer, to_client, idle, passage, sent, too_large).await;
-            drop(permit);
-        });
-        let mut response = Response::new(body);
+        let mut response = Response::new(answer.into_body(self.limits.idle, too_large));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL_VALUE));

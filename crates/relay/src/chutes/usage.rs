@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::forward::Passage;
+use crate::answer::Passage;
 use crate::ledger::{Account, Bill, Ledger, StreamTotals};
 
 /// What an answer has come to; entered into the ledger when dropped, so once, and also if the answer broke off.
