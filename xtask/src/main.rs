@@ -48,7 +48,8 @@ cargo xtask COMMAND
                       bare-metal target; needs Debian's rustc-web, cargo-web and rust-web-src
   mutants [ARGS ..]   cargo-mutants on the core, for hours; needs cargo-mutants; what survives and
                       why is in tests/mutants.md
-  bench [core] [ARGS ..]  benches of the core; ARGS go to criterion
+  bench core [ARGS ..]
+                      benches of the core; ARGS go to criterion
   bench crypto | protocol | peers [--seconds N] [--quick]
                       in one process of benches/peers: AEADs and KEMs; handshakes, frames and bodies;
                       sealwire beside other libraries with the goals, whose count is the last line
@@ -60,6 +61,7 @@ cargo xtask COMMAND
   bench proxy [--quick] [--part NAME ..] [--api chat|messages]
                       proxy, relay and instance beside the upstream called directly, and the proxy
                       beside LiteLLM; PART is times, crowd, memory or requests; see docs/performance.md
+                      each but core writes its figures to target/bench as JSON and draws them as SVG
 
 A tool that is not there is named and its step skipped; where the variable CI is set, that is a failure.
 ";

@@ -1,4 +1,4 @@
-//! Options, and what is written where.
+//! Options, and where the figures go. `cargo xtask bench` draws them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::subjects::{Found, Run, crypto, goals, protocol};
 
 const USAGE: &str = "\
-sealwire-peers crypto | protocol | peers [--seconds N] [--quick] [--json FILE] [--svg FILE]
+sealwire-peers crypto | protocol | peers [--seconds N] [--quick] [--json FILE]
 
   crypto      AEADs of providers and of libraries, and KEM calls
   protocol    handshakes by role; frames and bodies by size
@@ -24,7 +24,6 @@ struct Options {
     name: String,
     seconds: f64,
     json: Option<PathBuf>,
-    svg: Option<PathBuf>,
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -40,14 +39,12 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         name,
         seconds,
         json: None,
-        svg: None,
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} without a value"));
         match arg.as_str() {
             "--quick" => options.seconds = 2.0,
             "--json" => options.json = Some(value()?.into()),
-            "--svg" => options.svg = Some(value()?.into()),
             "--seconds" => {
                 let seconds = value()?;
                 options.seconds = seconds
@@ -79,18 +76,15 @@ pub fn run(args: impl Iterator<Item = String>) -> ExitCode {
     let found = (options.subject)(&run);
     let mut json = Map::new();
     json.insert("subject".to_owned(), options.name.into());
-    json.insert("machine".to_owned(), run.machine.json());
     json.insert("seconds".to_owned(), options.seconds.into());
+    let machine = run.machine.json().into_iter();
     json.extend(
-        found
-            .json
-            .into_iter()
+        machine
+            .chain(found)
             .map(|(name, value)| (name.to_owned(), value)),
     );
     let json = format!("{:#}\n", Value::Object(json));
-    let written = write(options.json.as_deref(), &json)
-        .and_then(|()| write(options.svg.as_deref(), &found.svg));
-    match written {
+    match write(options.json.as_deref(), &json) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("sealwire-peers: {why}");

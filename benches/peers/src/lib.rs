@@ -5,7 +5,6 @@ mod machine;
 mod measure;
 mod ours;
 mod peers;
-mod plot;
 mod providers;
 mod raw;
 mod subjects;

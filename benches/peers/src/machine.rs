@@ -51,15 +51,15 @@ impl Machine {
         );
     }
 
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "cpu": self.cpu,
-            "features": self.features,
-            "cores": self.cores,
-            "pinned_to": self.core,
-            "load_before": self.load,
-            "load_after": load(),
-        })
+    /// For JSON, with the load of now as that after the run.
+    pub(crate) fn json(&self) -> [(&'static str, Value); 5] {
+        [
+            ("machine", format!("{} x {}", self.cores, self.cpu).into()),
+            ("features", json!(self.features)),
+            ("pinned_to", json!(self.core)),
+            ("load_before", json!(self.load)),
+            ("load_after", load().into()),
+        ]
     }
 }
 

@@ -16,12 +16,6 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
-    pub(crate) const fn bound(self) -> f64 {
-        match self {
-            Self::AtLeast(bound) | Self::AtMost(bound) => bound,
-        }
-    }
-
     pub(crate) fn reached(self, ratio: f64) -> bool {
         match self {
             Self::AtLeast(bound) => ratio >= bound,
@@ -39,11 +33,38 @@ impl fmt::Display for Goal {
     }
 }
 
+/// In what the two of a ratio are.
+#[derive(Clone, Copy)]
+pub(crate) enum Unit {
+    GbPerS,
+    Ns,
+    Bytes,
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::GbPerS => "GB/s",
+            Self::Ns => "ns",
+            Self::Bytes => "B",
+        }
+    }
+
+    fn show(self, value: f64) -> String {
+        match self {
+            Self::GbPerS => format!("{value:.3} GB/s"),
+            Self::Ns => time(value),
+            Self::Bytes => format!("{value} B"),
+        }
+    }
+}
+
 /// One goal and what was measured for it.
 pub(crate) struct Row {
     pub(crate) what: String,
-    pub(crate) ours: String,
-    pub(crate) peer: String,
+    pub(crate) ours: f64,
+    pub(crate) peer: f64,
+    pub(crate) unit: Unit,
     pub(crate) ratio: Spread,
     pub(crate) goal: Goal,
     /// Why the goal is none on this machine.
@@ -64,22 +85,34 @@ impl Row {
         }
     }
 
+    /// In the form that xtask draws (xtask/src/bench/figures.rs).
     pub(crate) fn json(&self) -> Value {
+        let goal = match self.goal {
+            Goal::AtLeast(least) => json!({"at_least": least}),
+            Goal::AtMost(most) => json!({"at_most": most}),
+        };
         json!({
-            "what": self.what,
-            "sealwire": self.ours,
-            "peer": self.peer,
-            "ratio": figures(self.ratio),
-            "goal": self.goal.to_string(),
-            "counted": self.inapplicable.is_none(),
-            "reached": self.reached(),
+            "figure": self.what,
+            "unit": "x",
+            "other": round(self.peer),
+            "ours": round(self.ours),
+            "pair_unit": self.unit.name(),
+            "result": round(self.ratio.median),
+            "p10": round(self.ratio.low),
+            "p90": round(self.ratio.high),
+            "goal": goal,
+            "met": self.inapplicable.is_none().then(|| self.reached()),
+            "note": self.inapplicable,
         })
     }
 }
 
+fn round(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
 /// A spread for JSON.
 pub(crate) fn figures(spread: Spread) -> Value {
-    let round = |value: f64| (value * 10_000.0).round() / 10_000.0;
     json!({"median": round(spread.median), "p10": round(spread.low), "p90": round(spread.high)})
 }
 
@@ -88,6 +121,7 @@ pub(crate) fn series_json(group: &str, series: &Series) -> Value {
     let mut object = json!({
         "group": group,
         "name": series.name,
+        "raw": series.name.starts_with("raw "),
         "bytes": series.bytes,
         "rounds": series.per_byte(Way::Write).len(),
     });
@@ -123,8 +157,8 @@ fn goals_text(rows: &[Row]) -> String {
             text,
             "{:<width$}  {:>11} {:>11} {:>6.2} {:>14} {:>8}  {}",
             row.what,
-            row.ours,
-            row.peer,
+            row.unit.show(row.ours),
+            row.unit.show(row.peer),
             row.ratio.median,
             format!("{:.2} to {:.2}", row.ratio.low, row.ratio.high),
             row.goal.to_string(),
@@ -182,8 +216,9 @@ mod tests {
     fn row(ratio: f64, goal: Goal, inapplicable: Option<&'static str>) -> Row {
         Row {
             what: "what".to_owned(),
-            ours: "1 ns".to_owned(),
-            peer: "2 ns".to_owned(),
+            ours: 1.0,
+            peer: 2.0,
+            unit: Unit::Ns,
             ratio: Spread::exactly(ratio),
             goal,
             inapplicable,

@@ -1,16 +1,18 @@
 """Our transport beside that of the published client, `chutes-e2ee`, over the same relay of chutes-v1 without a network: what a streamed chunk costs, and
 what a request costs.
 
-`cargo xtask bench python` runs it. Each figure is the median of the rounds; each round times both once, in turns, and it is the
-processor's time that counts, so that a noisy machine is noisy for both.
+`cargo xtask bench python` runs it; `--json FILE` is where the figures go. Each figure is the median of the rounds; each round times both once, in turns,
+and it is the processor's time that counts, so that a noisy machine is noisy for both.
 """
 
+import argparse
 import base64
 import gzip
 import json
 import os
+import pathlib
+import platform
 import statistics
-import sys
 import time
 
 import httpx
@@ -23,6 +25,7 @@ import sealwire
 ROUNDS = 25
 CHUNKS = 500
 REQUESTS = 20
+#: The most that a chunk may take of the published client's time.
 GOAL = 0.20
 CHUTE = "2f6a2a3e-8f3a-5c0e-9b1d-0d6b1f1c2a01"
 URL = "http://sealed.invalid/v1/chat/completions"
@@ -115,6 +118,7 @@ def request(transport, relay, body):
 
 
 def compare(what, measure, body, goal):
+    """A row in the form that xtask draws (xtask/src/bench/figures.rs)."""
     relay = Relay()
     theirs = ChutesE2EETransport("key", "http://relay.invalid", relay)
     ours = sealwire.Transport(
@@ -128,17 +132,51 @@ def compare(what, measure, body, goal):
         times["ours"].append(measure(ours, relay, body))
     published, own = statistics.median(times["theirs"]), statistics.median(times["ours"])
     ratio = own / published
-    verdict = "" if goal is None else f" (goal {goal:.2f})  {'met' if ratio <= goal else 'NOT MET'}"
+    met = None if goal is None else ratio <= goal
+    verdict = "" if goal is None else f" (goal {goal:.2f})  {'met' if met else 'NOT MET'}"
     print(f"{what:<34} {own * 1e6:>9.2f} us, published {published * 1e6:>9.2f} us, {ratio:.3f} of it{verdict}")
+    return {
+        "figure": what,
+        "unit": "x",
+        "other": published * 1e6,
+        "ours": own * 1e6,
+        "pair_unit": "us",
+        "result": ratio,
+        "goal": None if goal is None else {"at_most": goal},
+        "met": met,
+    }
+
+
+def load():
+    return f"{os.getloadavg()[0]:.2f}"
+
+
+def machine():
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}"
 
 
 def main():
-    print(f"medians of {ROUNDS} rounds in turns; sealwire {sealwire.__file__}; Python {sys.version.split()[0]}")
+    arguments = argparse.ArgumentParser(description="Our transport beside that of chutes-e2ee.")
+    arguments.add_argument("--json", type=pathlib.Path, metavar="FILE", help="where the figures go")
+    file = arguments.parse_args().json
+    before = load()
+    print(f"medians of {ROUNDS} rounds in turns; sealwire {sealwire.__file__}; Python {platform.python_version()}")
     asked = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
     long = {"model": "m", "messages": [{"role": "user", "content": " ".join(str(n * n) for n in range(15_000))}]}
-    compare("exchange of a short request", request, asked, None)
-    compare("exchange of a request of 130 KB", request, long, None)
-    compare(f"stream chunk of {len(LINE)} bytes", stream, {**asked, "stream": True}, GOAL)
+    rows = [
+        compare("exchange of a short request", request, asked, None),
+        compare("exchange of a request of 130 KB", request, long, None),
+        compare(f"stream chunk of {len(LINE)} bytes", stream, {**asked, "stream": True}, GOAL),
+    ]
+    after = load()
+    print(f"machine: {machine()}; load before: {before}, after: {after}")
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        found = {"machine": machine(), "load_before": before, "load_after": after, "rows": rows}
+        file.write_text(json.dumps(found, indent=2) + "\n")
 
 
 main()

@@ -1,11 +1,18 @@
 //! The profile chutes-v1 beside the published Python client, in turns: building a request, and reading a streamed chunk.
 //!
-//! `cargo xtask bench chutes` sets up the Python package and runs this; `PYTHON` names its interpreter. Each figure is the median of the rounds;
-//! each round times every contestant once, so that a noisy machine is noisy for all.
+//! `cargo xtask bench chutes` sets up the Python package and runs this; `PYTHON` names its interpreter, `--json FILE` where the figures go. Each figure is
+//! the median of the rounds; each round times every contestant once, so that a noisy machine is noisy for all.
+
+// The same rows as those of the bench of the proxy.
+#[path = "proxy/machine.rs"]
+mod machine;
+#[expect(dead_code, reason = "every row is a ratio here")]
+#[path = "proxy/report.rs"]
+mod report;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -14,6 +21,8 @@ use sealwire::compat::chutes::{
     seal_request,
 };
 use sealwire_cli::provider;
+
+use self::report::{Goal, Row, heading};
 
 const PATH: &str = "/v1/chat/completions";
 const ROUNDS: usize = 15;
@@ -27,7 +36,7 @@ struct Published {
 }
 
 impl Published {
-    fn start(python: &str) -> std::io::Result<Self> {
+    fn start(python: &str) -> io::Result<Self> {
         let worker =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/chutes_worker.py");
         let mut process = Command::new(python)
@@ -36,7 +45,7 @@ impl Published {
             .stdout(Stdio::piped())
             .spawn()?;
         let (Some(commands), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(std::io::Error::other("no pipes"));
+            return Err(io::Error::other("no pipes"));
         };
         Ok(Self {
             _process: process,
@@ -73,37 +82,11 @@ fn timed<T>(times: u32, mut run: impl FnMut() -> T) -> f64 {
     start.elapsed().as_secs_f64() / f64::from(times)
 }
 
-struct Row {
-    what: String,
-    who: &'static str,
-    seconds: f64,
-    published: f64,
-    size: f64,
-    goal: f64,
-}
-
-impl Row {
-    fn print(&self) {
-        let ratio = self.seconds / self.published;
-        println!(
-            "{:<28} {:<24} {:>9.2} us {:>8.3} of published (goal {:.3}){}  {}",
-            self.what,
-            self.who,
-            self.seconds * 1e6,
-            ratio,
-            self.goal,
-            if self.size > 0.0 {
-                format!(", size {:.3}", self.size)
-            } else {
-                String::new()
-            },
-            if ratio <= self.goal && self.size <= 1.10 {
-                "met"
-            } else {
-                "NOT MET"
-            }
-        );
-    }
+/// A row for the time of one, in seconds beside the published client's.
+fn times(what: &str, who: &str, published: f64, ours: f64, goal: f64) -> Row {
+    let pair = [published * 1e6, ours * 1e6];
+    let figure = format!("us of {what}: {who}");
+    Row::ratio(&figure, pair, ours / published, Goal::AtMost(goal))
 }
 
 /// Text that compresses like text: words of this repository's specification.
@@ -147,19 +130,16 @@ fn requests(published: &mut Published, codecs: &[(&'static str, Codec)]) -> Vec<
         }
     }
     let theirs = median(theirs);
-    codecs
-        .iter()
-        .zip(ours.into_iter().zip(sizes))
-        .map(|((who, _), (times, ours))| Row {
-            what: "request of 100 KB".to_owned(),
-            who,
-            seconds: median(times),
-            published: theirs,
-            size: f64::from(u32::try_from(ours).unwrap_or(u32::MAX))
-                / f64::from(u32::try_from(size).unwrap_or(1)),
-            goal: 1.0 / 5.0,
-        })
-        .collect()
+    let what = "a request of 100 KB";
+    let mut rows = Vec::new();
+    for ((who, _), (ours, length)) in codecs.iter().zip(ours.into_iter().zip(sizes)) {
+        rows.push(times(what, who, theirs, median(ours), 0.2));
+        let pair = [size as f64, length as f64];
+        let figure = format!("bytes of {what}: {who}");
+        let ratio = pair[1] / pair[0];
+        rows.push(Row::ratio(&figure, pair, ratio, Goal::AtMost(1.1)));
+    }
+    rows
 }
 
 /// A line as model servers send it, about 200 bytes.
@@ -222,22 +202,37 @@ fn chunks(published: &mut Published, codecs: &[(&'static str, Codec)], goals: &[
         }
     }
     let theirs = median(theirs);
+    let what = format!("a chunk of {} bytes", line().len());
     codecs
         .iter()
         .zip(ours)
         .zip(goals)
-        .map(|(((who, _), times), goal)| Row {
-            what: format!("stream chunk of {} bytes", line().len()),
-            who,
-            seconds: median(times),
-            published: theirs,
-            size: 0.0,
-            goal: *goal,
-        })
+        .map(|(((who, _), ours), goal)| times(&what, who, theirs, median(ours), *goal))
         .collect()
 }
 
+/// Where `--json` says that the figures go.
+fn json_file(mut arguments: impl Iterator<Item = String>) -> Result<Option<PathBuf>, String> {
+    let mut file = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Cargo's own.
+            "--bench" => {}
+            "--json" => file = Some(arguments.next().ok_or("--json without a file")?.into()),
+            _ => return Err(format!("there is no option {argument:?}, only --json FILE")),
+        }
+    }
+    Ok(file)
+}
+
 fn main() -> ExitCode {
+    let file = match json_file(std::env::args().skip(1)) {
+        Ok(file) => file,
+        Err(why) => {
+            eprintln!("bench chutes: {why}");
+            return ExitCode::from(2);
+        }
+    };
     let Ok(python) = std::env::var("PYTHON") else {
         eprintln!(
             "PYTHON is not set: run `cargo xtask bench chutes`, which sets up the published client"
@@ -250,9 +245,25 @@ fn main() -> ExitCode {
         ("aws-lc-rs, libdeflate", provider::codec()),
         ("rustcrypto, zlib-rs", default),
     ];
-    println!("medians of {ROUNDS} rounds in turns; the published client is chutes-e2ee");
+    let (machine, before) = (machine::machine(), machine::load());
     let mut rows = requests(&mut published, &codecs);
-    rows.extend(chunks(&mut published, &codecs, &[1.0 / 10.0, 1.0 / 4.0]));
-    rows.iter().for_each(Row::print);
-    ExitCode::SUCCESS
+    rows.extend(chunks(&mut published, &codecs, &[0.1, 0.25]));
+    let after = machine::load();
+    println!("medians of {ROUNDS} rounds in turns; the published client is chutes-e2ee");
+    println!("machine: {machine}; load before: {before}, after: {after}");
+    heading("chutes-v1", "published", "sealwire", "ratio");
+    rows.iter().for_each(|row| println!("{row}"));
+    println!("{}", report::summary(&rows, 0));
+    let Some(file) = file else {
+        return ExitCode::SUCCESS;
+    };
+    let json = report::to_json(&machine, [&before, &after], &rows);
+    let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    match folder.and_then(|()| std::fs::write(&file, format!("{json:#}\n"))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench chutes: {}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
 }

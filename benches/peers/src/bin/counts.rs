@@ -180,20 +180,15 @@ fn run(file: &Path, out: &Path, bless: bool) -> Result<(), String> {
     )?;
     let features: Value = serde_json::from_str(&features).map_err(|error| error.to_string())?;
     let counts = count(out)?;
-    let now = json!({
+    let mut now = json!({
         "rustc": rustc,
         "valgrind": valgrind,
         "features_under_valgrind": features,
         "tolerance": TOLERANCE,
         "instructions": counts,
     });
-    let text = format!("{now:#}\n");
-    let write = |path: &Path| {
-        std::fs::write(path, &text).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    write(&out.join("counts.json"))?;
     if bless {
-        return write(file);
+        write(file, &now)?;
     }
     let known =
         std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -207,7 +202,9 @@ fn run(file: &Path, out: &Path, bless: bool) -> Result<(), String> {
     if !comparable {
         println!("other processor features than in the file, so other code: {features}");
     }
-    let more = compare(&known, &counts);
+    let (rows, more) = compare(&known, &counts, comparable);
+    now["rows"] = rows.into();
+    write(&out.join("counts.json"), &now)?;
     if comparable && more > 0 {
         return Err(format!(
             "{more} counts are above the file's by more than {TOLERANCE}; if that is meant, run with --bless"
@@ -216,26 +213,42 @@ fn run(file: &Path, out: &Path, bless: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints the counts beside those of the file; how many are above the tolerance.
-fn compare(known: &Value, counts: &BTreeMap<String, u64>) -> usize {
+fn write(path: &Path, counts: &Value) -> Result<(), String> {
+    std::fs::write(path, format!("{counts:#}\n"))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Prints the counts beside those of the file; them as rows in the form that xtask draws (xtask/src/bench/figures.rs), and how many are above the
+/// tolerance.
+fn compare(known: &Value, counts: &BTreeMap<String, u64>, comparable: bool) -> (Vec<Value>, usize) {
     let tolerance = known["tolerance"].as_f64().unwrap_or(TOLERANCE);
-    let mut more = 0;
+    let (mut rows, mut more) = (Vec::new(), 0);
     println!(
         "{:<24} {:>12} {:>12} {:>8}",
         "instructions", "now", "file", "ratio"
     );
     for (name, &now) in counts {
-        let Some(before) = known["instructions"][name]
-            .as_u64()
-            .filter(|&count| count > 0)
-        else {
+        let before = known["instructions"][name].as_u64();
+        let before = before.filter(|&count| count > 0);
+        let ratio = before.map(|before| now as f64 / before as f64);
+        // What the file does not have is more as well.
+        let allowed = ratio.is_some_and(|ratio| ratio <= 1.0 + tolerance);
+        more += usize::from(!allowed);
+        rows.push(json!({
+            "figure": name,
+            "unit": "x",
+            "other": before,
+            "ours": now,
+            "pair_unit": "instructions",
+            "result": ratio,
+            "goal": {"at_most": 1.0 + tolerance},
+            "met": comparable.then_some(allowed),
+        }));
+        let (Some(before), Some(ratio)) = (before, ratio) else {
             println!("{name:<24} {now:>12} {:>12} {:>8}", "none", "");
-            more += 1;
             continue;
         };
-        let ratio = now as f64 / before as f64;
-        let note = if ratio > 1.0 + tolerance {
-            more += 1;
+        let note = if !allowed {
             "  more than allowed"
         } else if ratio < 1.0 - tolerance {
             "  less: worth --bless"
@@ -244,5 +257,5 @@ fn compare(known: &Value, counts: &BTreeMap<String, u64>) -> usize {
         };
         println!("{name:<24} {now:>12} {before:>12} {ratio:>8.3}{note}");
     }
-    more
+    (rows, more)
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Found, Run, all_json, print_speeds, print_times, speed_bars};
+use super::{Found, Run, all_json, print_speeds, print_times};
 use crate::measure::{self, Series, Way, find, quotient};
 use crate::table::{figures, print_figures, size};
-use crate::{ours, plot, providers, raw};
+use crate::{ours, providers, raw};
 
 const SIZES: [usize; 7] = [64, 200, 1_024, 4_096, 16_384, 65_536, 1_048_576];
 
@@ -58,20 +58,9 @@ pub(crate) fn run(run: &Run) -> Found {
     print_figures("AeadKey by raw, speed", &columns, &rows);
     print_times("KEM", &calls);
 
-    let groups: Vec<_> = sizes
-        .iter()
-        .map(|(size, all)| speed_bars(format!("seal {size}"), all, Way::Write))
-        .collect();
     let series = sizes
         .iter()
         .map(|(size, all)| (size.as_str(), all.as_slice()))
         .chain([("kem", calls.as_slice())]);
-    Found {
-        json: vec![("series", all_json(series)), ("ratios", ratios.into())],
-        svg: plot::svg(
-            "ChaCha20-Poly1305 in place, one core; in orange libraries called directly",
-            "GB/s of plaintext",
-            &groups,
-        ),
-    }
+    vec![("series", all_json(series)), ("ratios", ratios.into())]
 }

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use super::{Found, Run, all_json};
 use crate::measure::{self, Contestant, Series, Spread, Way, find, quotient};
 use crate::ours::{self, BODY, SUITES, Target};
-use crate::plot::{self, Bar, Group};
 use crate::providers::{self, AWS_LC, DEFAULT, Named};
-use crate::table::{Goal, Row, print_goals, size, time};
+use crate::table::{Goal, Row, Unit, print_goals, size};
 use crate::{peers, raw};
 
 const FRAME: usize = 16_384;
@@ -63,14 +62,11 @@ pub(crate) fn run(run: &Run) -> Found {
         ("64 MiB", bodies.as_slice()),
         ("handshake", handshakes.as_slice()),
     ];
-    Found {
-        json: vec![
-            ("goals", rows.iter().map(Row::json).collect()),
-            ("series", all_json(groups.into_iter())),
-            ("state", state_json),
-        ],
-        svg: picture(&rows),
-    }
+    vec![
+        ("rows", rows.iter().map(Row::json).collect()),
+        ("series", all_json(groups.into_iter())),
+        ("state", state_json),
+    ]
 }
 
 /// Raw AEADs, sealwire and peers with messages of one size.
@@ -107,46 +103,32 @@ struct Goals<'a> {
 }
 
 impl Goals<'_> {
-    /// The speed of `ours` by that of `peer`.
-    fn speed(
+    /// `ours` beside `peer`: speeds where there is a least, times where there is a most.
+    fn push(
         &mut self,
         what: String,
         ours: &Series,
         peer: &Series,
         way: Way,
-        bound: f64,
+        goal: Goal,
     ) -> &mut Row {
-        self.push(Row {
+        let median = |series: &Series| match goal {
+            Goal::AtLeast(_) => series.speed(way),
+            Goal::AtMost(_) => series.time(way).median,
+        };
+        let (unit, above, below) = match goal {
+            Goal::AtLeast(_) => (Unit::GbPerS, peer, ours),
+            Goal::AtMost(_) => (Unit::Ns, ours, peer),
+        };
+        self.rows.push(Row {
             what,
-            ours: format!("{:.3} GB/s", ours.speed(way)),
-            peer: format!("{:.3} GB/s", peer.speed(way)),
-            ratio: quotient(&peer.per_byte(way), &ours.per_byte(way)),
-            goal: Goal::AtLeast(bound),
+            ours: median(ours),
+            peer: median(peer),
+            unit,
+            ratio: quotient(&above.per_byte(way), &below.per_byte(way)),
+            goal,
             inapplicable: None,
-        })
-    }
-
-    /// The time of `ours` by that of `peer`.
-    fn time(
-        &mut self,
-        what: String,
-        ours: &Series,
-        peer: &Series,
-        way: Way,
-        bound: f64,
-    ) -> &mut Row {
-        self.push(Row {
-            what,
-            ours: time(ours.time(way).median),
-            peer: time(peer.time(way).median),
-            ratio: quotient(&ours.per_byte(way), &peer.per_byte(way)),
-            goal: Goal::AtMost(bound),
-            inapplicable: None,
-        })
-    }
-
-    fn push(&mut self, row: Row) -> &mut Row {
-        self.rows.push(row);
+        });
         self.rows.last_mut().expect("just pushed")
     }
 
@@ -161,7 +143,7 @@ impl Goals<'_> {
                 };
                 for (name, way) in [("seal", Way::Write), ("open", Way::Read)] {
                     let what = format!("{}: {name} {size} vs its raw AEAD, 4 B of AAD", named.name);
-                    self.speed(what, ours, raw, way, bound);
+                    self.push(what, ours, raw, way, Goal::AtLeast(bound));
                 }
             }
         }
@@ -176,7 +158,7 @@ impl Goals<'_> {
                     "{}: time to {name} 200 B vs its raw AEAD, 4 B of AAD",
                     named.name
                 );
-                self.time(what, ours, raw, way, 1.25);
+                self.push(what, ours, raw, way, Goal::AtMost(1.25));
             }
         }
         for named in providers {
@@ -195,8 +177,11 @@ impl Goals<'_> {
                     named.name
                 )
             };
-            self.speed(what("dropped"), dropped, in_place, Way::Write, 0.9);
-            self.speed(what("to a vector"), vector, in_place, Way::Write, 0.7);
+            let goals = [("dropped", dropped, 0.9), ("to a vector", vector, 0.7)];
+            for (into, sink, bound) in goals {
+                let goal = Goal::AtLeast(bound);
+                self.push(what(into), sink, in_place, Way::Write, goal);
+            }
         }
     }
 
@@ -212,7 +197,7 @@ impl Goals<'_> {
         let ours = find(group, &ours::label(named.name))?;
         let peer = find(group, peer)?;
         let what = format!("{}: {name} {size} vs {}", named.name, peer.name);
-        Some(self.speed(what, ours, peer, way, bound))
+        Some(self.push(what, ours, peer, way, Goal::AtLeast(bound)))
     }
 
     fn against_peers(&mut self, providers: &[Named]) {
@@ -285,7 +270,8 @@ impl Goals<'_> {
                     "fastest, {}: {name} 16 KiB vs the fastest AEAD, {}",
                     best.name, raw.name
                 );
-                self.speed(what, ours, raw, way, 0.85).inapplicable = inapplicable;
+                self.push(what, ours, raw, way, Goal::AtLeast(0.85))
+                    .inapplicable = inapplicable;
             }
         }
     }
@@ -306,14 +292,14 @@ impl Goals<'_> {
                 "fastest, {}: handshake {name} ({suite:?}) vs {}",
                 best.name, tls.name
             );
-            self.time(what, ours, tls, Way::Write, bound);
+            self.push(what, ours, tls, Way::Write, Goal::AtMost(bound));
         }
         for (_, name) in SUITES {
             let ours = find(all, &ours::handshake_label(DEFAULT, name));
             let calls = find(all, &ours::kem_label(DEFAULT, name));
             if let (Some(ours), Some(calls)) = (ours, calls) {
                 let what = format!("{DEFAULT}: handshake {name} vs its five KEM calls");
-                self.time(what, ours, calls, Way::Write, 1.1);
+                self.push(what, ours, calls, Way::Write, Goal::AtMost(1.1));
             }
         }
     }
@@ -336,40 +322,12 @@ fn footprint() -> (Option<Row>, Value) {
             "{DEFAULT}: sealer and opener of a stream, {} B of it heap",
             counted[DEFAULT]["heap"]
         ),
-        ours: format!("{bytes} B"),
-        peer: format!("{BOUND} B"),
+        ours: bytes,
+        peer: BOUND,
+        unit: Unit::Bytes,
         ratio: Spread::exactly(bytes / BOUND),
         goal: Goal::AtMost(1.0),
         inapplicable: None,
     });
     (row, counted)
-}
-
-fn picture(rows: &[Row]) -> String {
-    let bars = |pick: fn(&Row) -> bool| {
-        rows.iter()
-            .filter(|row| pick(row))
-            .map(|row| Bar {
-                label: row.what.clone(),
-                value: row.ratio.median,
-                goal: Some(row.goal.bound()),
-                marked: !row.reached(),
-            })
-            .collect()
-    };
-    let groups = [
-        Group {
-            title: "Speed by the peer's; the tick is the least that is wanted".to_owned(),
-            bars: bars(|row| matches!(row.goal, Goal::AtLeast(_))),
-        },
-        Group {
-            title: "Time or size by the peer's; the tick is the most that is wanted".to_owned(),
-            bars: bars(|row| matches!(row.goal, Goal::AtMost(_))),
-        },
-    ];
-    plot::svg(
-        "sealwire beside its peers, one core, one run; in orange what misses its tick",
-        "ratio",
-        &groups,
-    )
 }

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::machine::Machine;
 use crate::measure::{Series, Way};
-use crate::plot::{Bar, Group};
 use crate::table::{print_figures, series_json, time};
 
 /// How long to measure, in all, and where.
@@ -19,11 +18,8 @@ pub(crate) struct Run {
     pub(crate) machine: Machine,
 }
 
-/// What a subject gives beside what it prints.
-pub(crate) struct Found {
-    pub(crate) json: Vec<(&'static str, Value)>,
-    pub(crate) svg: String,
-}
+/// What a subject gives beside what it prints: members of its JSON.
+pub(crate) type Found = Vec<(&'static str, Value)>;
 
 fn all_json<'a>(groups: impl Iterator<Item = (&'a str, &'a [Series])>) -> Value {
     groups
@@ -57,19 +53,4 @@ fn print_times(title: &str, all: &[Series]) {
         })
         .collect();
     print_figures(title, &["median", "p10", "p90"].map(str::to_owned), &rows);
-}
-
-fn speed_bars(title: String, all: &[Series], way: Way) -> Group {
-    Group {
-        title,
-        bars: all
-            .iter()
-            .map(|series| Bar {
-                label: series.name.clone(),
-                value: series.speed(way),
-                goal: None,
-                marked: series.name.starts_with("raw "),
-            })
-            .collect(),
-    }
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Found, Run, all_json, print_speeds, print_times, speed_bars};
+use super::{Found, Run, all_json, print_speeds, print_times};
 use crate::measure::{self, Series, Way};
 use crate::ours::{self, BODY, Target};
+use crate::providers;
 use crate::table::{print_figures, size};
-use crate::{plot, providers};
 
 const SIZES: [usize; 7] = [64, 200, 1_024, 4_096, 16_384, 1_048_576, BODY];
 
@@ -52,21 +52,9 @@ pub(crate) fn run(run: &Run) -> Found {
         .collect();
     print_figures("64 MiB sealed", &["GB/s".to_owned()], &rows);
 
-    let mut groups: Vec<_> = [("seal", Way::Write), ("open", Way::Read)]
-        .into_iter()
-        .flat_map(|(name, way)| {
-            sizes
-                .iter()
-                .map(move |(size, all)| speed_bars(format!("{name} {size}"), all, way))
-        })
-        .collect();
-    groups.push(speed_bars("64 MiB".to_owned(), &bodies, Way::Write));
     let series = sizes
         .iter()
         .map(|(size, all)| (size.as_str(), all.as_slice()))
         .chain([("handshake", roles.as_slice()), ("body", bodies.as_slice())]);
-    Found {
-        json: vec![("series", all_json(series))],
-        svg: plot::svg("Frames, one core", "GB/s of content", &groups),
-    }
+    vec![("series", all_json(series))]
 }

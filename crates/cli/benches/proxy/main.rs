@@ -37,8 +37,8 @@ const UPSTREAM: &str = "upstream";
 const USAGE: &str = "\
 cargo xtask bench proxy|memory [--quick] [--part NAME].. [--api chat|messages]
   --quick      a look at whether it works: the figures say nothing
-  --part NAME  times, crowd, memory, idle or requests alone; repeat for more. `bench memory` is memory and idle, `bench proxy` the others and memory
-  --name NAME  of the file with the results, below target/bench [default: proxy]
+  --part NAME  times, crowd, memory, requests or idle alone; repeat for more [default: all but idle; of `bench memory`: memory and idle]
+  --json FILE  where the figures go
   --api NAME   what the small requests are asked in, here and of LiteLLM [default: messages]";
 
 const PARTS: [&str; 5] = ["times", "crowd", "memory", "requests", "idle"];
@@ -50,8 +50,7 @@ const STREAMS: usize = 4_096;
 struct Options {
     quick: bool,
     parts: Vec<String>,
-    /// Names the file with the results.
-    name: String,
+    json: Option<PathBuf>,
     api: Api,
     litellm: Option<PathBuf>,
 }
@@ -79,7 +78,7 @@ fn options(arguments: &[String]) -> Option<Options> {
     let mut options = Options {
         quick: false,
         parts: Vec::new(),
-        name: "proxy".to_owned(),
+        json: None,
         api: Api::Messages,
         litellm: None,
     };
@@ -96,7 +95,7 @@ fn options(arguments: &[String]) -> Option<Options> {
                 options.parts.push(part.clone());
             }
             "--api" => options.api = Api::named(arguments.next()?)?,
-            "--name" => options.name.clone_from(arguments.next()?),
+            "--json" => options.json = Some(arguments.next()?.into()),
             "--litellm" => options.litellm = Some(arguments.next()?.into()),
             _ => return None,
         }
@@ -182,11 +181,10 @@ async fn all(options: &Options) -> io::Result<()> {
     }
     print(&rows, streams);
     let after = machine::load();
-    let file = folder.join(format!("{}.json", options.name));
-    std::fs::write(
-        &file,
-        report::to_json(&machine, [&before, &after], &rows).to_string(),
-    )?;
+    if let Some(file) = &options.json {
+        let json = report::to_json(&machine, [&before, &after], &rows);
+        std::fs::write(file, json.to_string())?;
+    }
     println!("\nmachine: {machine}; load before: {before}, after: {after}");
     println!("{}", report::summary(&rows, missing));
     Ok(())

@@ -68,7 +68,8 @@ impl Row {
     fn met(&self) -> Option<bool> {
         match self.goal {
             Goal::AtMost(most) => Some(self.result <= most),
-            Goal::AtLeast(least) => Some(self.result >= least),
+            // The other one that did nothing makes any ratio.
+            Goal::AtLeast(least) => Some(self.result.is_finite() && self.result >= least),
             Goal::None => None,
         }
     }
