@@ -17,7 +17,8 @@ use http::{Response, StatusCode, Version};
 use sealwire::IdentityTrust;
 use sealwire_cli::provider::provider;
 use sealwire_http::net::{
-    BaseUrl, BodySender, ClientConfig, HttpClient, Server, channel, next_data, read_all, text,
+    BaseUrl, BodySender, ClientConfig, HttpClient, Incoming, Server, channel, next_data, read_all,
+    text,
 };
 use sealwire_instance::{Instance, InstanceConfig};
 use sealwire_proxy::ProxyConfig;
@@ -99,15 +100,18 @@ async fn held() -> (Server, mpsc::UnboundedReceiver<BodySender>) {
             let (sender, body) = channel(1);
             senders.send(sender).expect("the test listens");
             let mut response = Response::new(body);
-            response.headers_mut().insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/event-stream"),
-            );
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             response
         }
     })
     .await;
     (server, streams)
+}
+
+async fn ask(proxy: &BaseUrl) -> Response<Incoming> {
+    post(proxy, "/v1/chat/completions", &question(true)).await
 }
 
 const TICK: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"tick\"}}]}\n\n";
@@ -123,9 +127,7 @@ async fn many_streams_share_few_connections() {
     let mut asking = JoinSet::new();
     for _ in 0..64 {
         let base = system.proxy.clone();
-        asking.spawn(async move {
-            read_stream(post(&base, "/v1/chat/completions", &question(true)).await).await
-        });
+        asking.spawn(async move { read_stream(ask(&base).await).await });
     }
     let mut held = Vec::new();
     while held.len() < 64 {
@@ -161,8 +163,7 @@ async fn answers_cross_whole_and_streamed() {
     let (status, answer) = whole(answer).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer["choices"][0]["message"]["content"], ANSWER);
-    let streamed =
-        read_stream(post(&system.proxy, "/v1/chat/completions", &question(true)).await).await;
+    let streamed = read_stream(ask(&system.proxy).await).await;
     assert!(streamed.done && streamed.ended, "{streamed:?}");
     assert_eq!(streamed.text, ANSWER);
 }
@@ -191,7 +192,7 @@ async fn a_client_that_goes_away_ends_its_own_stream_only() {
     let system = system(model.address(), IDLE).await;
     let mut open = Vec::new();
     for _ in 0..2 {
-        let asked = post(&system.proxy, "/v1/chat/completions", &question(true));
+        let asked = ask(&system.proxy);
         let (response, sender) = tokio::join!(asked, async {
             let sender = streams.recv().await.expect("a stream");
             sender.send(TICK).await.expect("read");
@@ -221,16 +222,13 @@ async fn flood(sender: &BodySender) {
 async fn a_client_that_reads_nothing_holds_no_other_up_and_is_given_up() {
     let (model, mut streams) = held().await;
     let system = system(model.address(), Duration::from_secs(3)).await;
-    let (stuck, to_stuck) = tokio::join!(
-        post(&system.proxy, "/v1/chat/completions", &question(true)),
-        async {
-            let sender = streams.recv().await.expect("a stream");
-            sender.send(TICK).await.expect("read");
-            sender
-        }
-    );
+    let (stuck, to_stuck) = tokio::join!(ask(&system.proxy), async {
+        let sender = streams.recv().await.expect("a stream");
+        sender.send(TICK).await.expect("read");
+        sender
+    });
     flood(&to_stuck).await;
-    let asked = post(&system.proxy, "/v1/chat/completions", &question(true));
+    let asked = ask(&system.proxy);
     let (response, ()) = tokio::join!(asked, async {
         let sender = streams.recv().await.expect("a stream");
         sender.send(TICK.repeat(20_000)).await.expect("read");

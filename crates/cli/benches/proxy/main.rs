@@ -35,9 +35,10 @@ const FILES: u64 = 12_000;
 /// The argument that makes this program the upstream.
 const UPSTREAM: &str = "upstream";
 const USAGE: &str = "\
-cargo xtask bench proxy|memory [--quick] [--part NAME].. [--api chat|messages]
+cargo xtask bench proxy|memory [--quick] [--http2] [--part NAME].. [--api chat|messages]
   --quick      a look at whether it works: the figures say nothing
   --part NAME  times, crowd, memory, requests or idle alone; repeat for more [default: all but idle; of `bench memory`: memory and idle]
+  --http2      the roles speak HTTP/2 with each other, as they do for `idle` in any case
   --json FILE  where the figures go
   --api NAME   what the small requests are asked in, here and of LiteLLM [default: messages]";
 
@@ -50,6 +51,7 @@ const STREAMS: usize = 4_096;
 struct Options {
     quick: bool,
     parts: Vec<String>,
+    between: Between,
     json: Option<PathBuf>,
     api: Api,
     litellm: Option<PathBuf>,
@@ -78,6 +80,7 @@ fn options(arguments: &[String]) -> Option<Options> {
     let mut options = Options {
         quick: false,
         parts: Vec::new(),
+        between: Between::Http1,
         json: None,
         api: Api::Messages,
         litellm: None,
@@ -95,6 +98,7 @@ fn options(arguments: &[String]) -> Option<Options> {
                 options.parts.push(part.clone());
             }
             "--api" => options.api = Api::named(arguments.next()?)?,
+            "--http2" => options.between = Between::Http2,
             "--json" => options.json = Some(arguments.next()?.into()),
             "--litellm" => options.litellm = Some(arguments.next()?.into()),
             _ => return None,
@@ -139,7 +143,7 @@ async fn all(options: &Options) -> io::Result<()> {
     }
     let upstream = start_upstream()?;
     let address = upstream.address()?;
-    let chain = Chain::start(address, STREAMS, Between::Http1).await?;
+    let chain = Chain::start(address, STREAMS, options.between).await?;
     let wanted = |part: &str| options.parts.iter().any(|one| one == part);
     let pace = |rounds, seconds| Pace {
         rounds: if options.quick { 1 } else { rounds },
