@@ -155,7 +155,11 @@ impl Sealer {
     /// As [`Sealer::seal`]; frames appended before a fatal error are valid.
     pub fn seal_vec(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.check_content()?;
-        for piece in content.chunks(self.max_content()) {
+        let frame = self.max_content();
+        // Once for all frames: growing would copy them.
+        let frames = content.len().div_ceil(frame.max(1));
+        out.reserve(content.len().saturating_add(frames.saturating_mul(frame_len(0))));
+        for piece in content.chunks(frame) {
             self.append(InnerType::Data, piece, Step::Count, out)?;
             self.note_content(piece.len(), piece.len());
         }

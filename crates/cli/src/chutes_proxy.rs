@@ -99,7 +99,6 @@ pub(crate) fn prepare(args: ProxyArgs, purpose: Purpose) -> Result<ReadyChutes, 
         connect_timeout: CONNECT,
         pool_idle: KEEP,
         http2: args.http2_servers([&config.api_base, &config.e2e_base]),
-        ..ClientConfig::default()
     };
     let client = sealwire_tls::client(&client_config, &Settings::from_env(args.authorities))?;
     let intel = CollateralSource::Service(INTEL_PCS.parse()?);

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -157,7 +157,10 @@ async fn accept<H: Handler>(
             (_, failed) => {
                 // Out of files, or a connection that died in the queue: others may go on.
                 if let Err(error) = failed
-                    && !connections.is_empty()
+                    && !matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                    )
                     && told.is_none_or(|at| at.elapsed() >= PAUSE)
                 {
                     told = Some(Instant::now());
