@@ -1,5 +1,6 @@
 //! Bulk on two threads beside bulk on one, with the default provider and AWS-LC. Beside it a loop that only computes, on one thread and split between two:
-//! it says how free the processors are. Rounds take turns.
+//! it says how free the processors are. Rounds take turns. Last what both ways spend of processors, which says what free ones would give where these are not
+//! (Linux only).
 #![allow(missing_docs, reason = "a bench")]
 
 use std::hint::black_box;
@@ -92,7 +93,7 @@ fn seal(sealer: &mut Sealer, content: &[u8], out: &mut Vec<u8>, parallel: bool) 
     black_box(out);
 }
 
-fn open(mut opener: Opener, mut rest: &mut [u8], parallel: bool) {
+fn open(opener: &mut Opener, mut rest: &mut [u8], parallel: bool) {
     if parallel {
         let opened = opener.open_parallel(rest, TWO, |event| drop(black_box(event)));
         opened.expect("opens");
@@ -140,8 +141,8 @@ fn compare(name: &str, provider: &sealwire::CryptoProvider, size: usize, budget:
             times[0][side] = seconds(|| seal(&mut sender, &content, &mut kept, parallel));
             times[1][side] = seconds(|| seal(&mut sender, &content, &mut Vec::new(), parallel));
             buffer.copy_from_slice(&wire);
-            let receiver = opener(provider);
-            times[2][side] = seconds(|| open(receiver, &mut buffer, parallel));
+            let mut receiver = opener(provider);
+            times[2][side] = seconds(|| open(&mut receiver, &mut buffer, parallel));
         }
         for (row, [one, two]) in [&mut into_kept, &mut into_new, &mut opened]
             .into_iter()
@@ -156,6 +157,49 @@ fn compare(name: &str, provider: &sealwire::CryptoProvider, size: usize, budget:
     into_kept.print(&format!("{name}: seal {size_name}, vector kept"), size);
     into_new.print(&format!("{name}: seal {size_name}, new vector"), size);
     opened.print(&format!("{name}: open {size_name}"), size);
+}
+
+/// What this process has spent of processors, threads that ended included; to 10 ms. Nothing outside of Linux.
+fn spent() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: Vec<f64> = ticks.filter_map(|ticks| ticks.parse().ok()).collect();
+    Some(ticks.iter().sum::<f64>() / 100.0)
+}
+
+/// Seals and opens until `budget` is spent: nanoseconds of processors for a byte.
+fn cost(
+    provider: &sealwire::CryptoProvider,
+    size: usize,
+    budget: f64,
+    parallel: bool,
+) -> Option<f64> {
+    let content = vec![7; size];
+    let (mut sender, mut receiver) = (sealer(provider), opener(provider));
+    let (mut wire, mut done) = (Vec::new(), 0.0);
+    let from = spent()?;
+    loop {
+        wire.clear();
+        seal(&mut sender, &content, &mut wire, parallel);
+        open(&mut receiver, &mut wire, parallel);
+        done += size as f64;
+        let time = spent()? - from;
+        if time >= budget {
+            return Some(time / done * 1e9);
+        }
+    }
+}
+
+fn costs(name: &str, provider: &sealwire::CryptoProvider, size: usize, budget: f64) {
+    let [one, two] = [false, true].map(|parallel| cost(provider, size, budget, parallel));
+    if let (Some(one), Some(two)) = (one, two) {
+        let what = format!("{name}: seal and open {} MiB", size / MIB);
+        println!(
+            "{what:<34} {one:>10.3} {two:>10.3} {:>8.2}",
+            2.0 * one / two
+        );
+    }
 }
 
 fn load() -> String {
@@ -176,12 +220,21 @@ fn main() {
         "{:<34} {:>6}  {:>12}   {:>6}   {:>6} {:>6}   rounds",
         "", "median", "p10 to p90", "best", "one", "two"
     );
-    for (name, provider) in [
+    let providers = [
         ("default", sealwire::rustcrypto::provider()),
         ("aws-lc-rs", sealwire_aws_lc_rs::provider()),
-    ] {
+    ];
+    for (name, provider) in &providers {
         for size in sizes {
-            compare(name, &provider, *size, budget);
+            compare(name, provider, *size, budget);
+        }
+    }
+    println!(
+        "Nanoseconds of processors for a byte on one thread and on two, and what that lets two reach"
+    );
+    for (name, provider) in &providers {
+        for size in sizes {
+            costs(name, provider, *size, budget.as_secs_f64() / 6.0);
         }
     }
     println!("load after: {}", load());
