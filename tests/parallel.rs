@@ -3,6 +3,8 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -117,6 +119,28 @@ fn sealing_crosses_an_epoch_of_the_wire() {
 }
 
 #[test]
+fn no_frame_is_sealed_beyond_the_last_sequence_number() {
+    let limits = Limits::default().with_schedule(1_000, 100, 32);
+    let mut sealer = sealer(&rustcrypto::provider(), &limits);
+    let mut out = Vec::new();
+    let result = sealer.seal_vec_parallel(&text(2 * LEAST), threads(2), &mut out);
+    assert_eq!(result, Err(Error::Exhausted));
+    assert_eq!(out.len(), 100 * (MAX_CONTENT + FRAME_OVERHEAD));
+}
+
+#[test]
+fn content_between_key_updates_counts() {
+    let mut sealer = sealer(&rustcrypto::provider(), &Limits::default());
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        sealer.key_update(&mut out).unwrap();
+        sealer
+            .seal_vec_parallel(&text(2 * LEAST), threads(2), &mut out)
+            .unwrap();
+    }
+}
+
+#[test]
 fn early_data_that_is_forbidden_stays_so() {
     let provider = rustcrypto::provider();
     let mut sealer =
@@ -127,21 +151,66 @@ fn early_data_that_is_forbidden_stays_so() {
     assert!(out.is_empty());
 }
 
-/// Fails at content that starts with one mark, panics at the other.
-struct Marked;
-
-const FAILS: u8 = 0xFE;
+/// What content starts with that [`Watched`] knows.
+const FAILS: u8 = 0xFD;
+/// The same, once another one has failed.
+const FAILS_LATER: u8 = 0xFE;
 const PANICS: u8 = 0xFF;
+/// A frame with so much content is opened only when others have been tried.
+const WAITS: usize = 3;
 
-impl Aead for Marked {
-    fn key(&self, key: &Secret<32>) -> Box<dyn AeadKey> {
-        Box::new(MarkedKey(rustcrypto::AEAD.key(key)))
+/// The default AEAD, which brings threads into an order, and leaves nothing of a frame that it refuses.
+struct Watched {
+    /// How many have to be tried before one that waits.
+    others: usize,
+    tried: Arc<(Mutex<usize>, Condvar)>,
+}
+
+impl Watched {
+    fn provider(others: usize) -> CryptoProvider {
+        let watched = Self {
+            others,
+            tried: Arc::default(),
+        };
+        CryptoProvider {
+            aead: Box::leak(Box::new(watched)),
+            ..rustcrypto::provider()
+        }
     }
 }
 
-struct MarkedKey(Box<dyn AeadKey>);
+impl Aead for Watched {
+    fn key(&self, key: &Secret<32>) -> Box<dyn AeadKey> {
+        Box::new(WatchedKey {
+            key: rustcrypto::AEAD.key(key),
+            others: self.others,
+            tried: self.tried.clone(),
+        })
+    }
+}
 
-impl AeadKey for MarkedKey {
+struct WatchedKey {
+    key: Box<dyn AeadKey>,
+    others: usize,
+    tried: Arc<(Mutex<usize>, Condvar)>,
+}
+
+impl WatchedKey {
+    fn try_one(&self) {
+        *self.tried.0.lock().unwrap() += 1;
+        self.tried.1.notify_all();
+    }
+
+    /// Not for ever: a machine may have no second thread to give.
+    fn wait(&self) {
+        let tried = self.tried.0.lock().unwrap();
+        let enough = Duration::from_secs(10);
+        let few = |tried: &mut usize| *tried < self.others;
+        drop(self.tried.1.wait_timeout_while(tried, enough, few).unwrap());
+    }
+}
+
+impl AeadKey for WatchedKey {
     fn seal_in_place(
         &self,
         nonce: &[u8; 12],
@@ -149,9 +218,16 @@ impl AeadKey for MarkedKey {
         buffer: &mut [u8],
     ) -> Result<[u8; 16], CryptoError> {
         match buffer.first() {
-            Some(&FAILS) => Err(CryptoError::Backend),
+            Some(&FAILS) => {
+                self.try_one();
+                Err(CryptoError::Backend)
+            }
+            Some(&FAILS_LATER) => {
+                self.wait();
+                Err(CryptoError::Backend)
+            }
             Some(&PANICS) => panic!("a provider that panics"),
-            _ => self.0.seal_in_place(nonce, aad, buffer),
+            _ => self.key.seal_in_place(nonce, aad, buffer),
         }
     }
 
@@ -162,24 +238,29 @@ impl AeadKey for MarkedKey {
         buffer: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), CryptoError> {
-        self.0.open_in_place(nonce, aad, buffer, tag)
-    }
-}
-
-fn marked() -> CryptoProvider {
-    CryptoProvider {
-        aead: &Marked,
-        ..rustcrypto::provider()
+        // The trailer is behind the content.
+        if buffer.len() == WAITS + 4 {
+            self.wait();
+        } else {
+            self.try_one();
+        }
+        let opened = self.key.open_in_place(nonce, aad, buffer, tag);
+        if opened.is_err() {
+            buffer.fill(0xAA);
+        }
+        opened
     }
 }
 
 #[test]
 fn the_first_frame_that_fails_ends_the_sealer() {
     let mut content = vec![1; 3 * LEAST];
-    content[100 * MAX_CONTENT] = FAILS;
+    content[100 * MAX_CONTENT] = FAILS_LATER;
     content[140 * MAX_CONTENT] = FAILS;
     let run = |parallel: bool| {
-        let mut sealer = sealer(&marked(), &Limits::default());
+        // Alone nothing fails before the one that waits.
+        let provider = Watched::provider(usize::from(parallel));
+        let mut sealer = sealer(&provider, &Limits::default());
         let mut out = b"before".to_vec();
         let result = if parallel {
             sealer.seal_vec_parallel(&content, threads(3), &mut out)
@@ -198,7 +279,7 @@ fn the_first_frame_that_fails_ends_the_sealer() {
 fn a_provider_that_panics_leaves_a_dead_sealer() {
     let mut content = vec![1; 2 * LEAST];
     content[50 * MAX_CONTENT] = PANICS;
-    let mut sealer = sealer(&marked(), &Limits::default());
+    let mut sealer = sealer(&Watched::provider(0), &Limits::default());
     let mut out = Vec::new();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         sealer.seal_vec_parallel(&content, threads(2), &mut out)
@@ -489,4 +570,84 @@ fn frames_behind_one_that_breaks_a_rule_are_erased() {
     let (_, ended) = open(&mut opener(&provider, &limits), &mut wire, 2);
     assert_eq!(ended, Err(PeerMisbehaved::PadBudget.into()));
     assert!(wire[bad..].iter().all(|byte| *byte == 0));
+}
+
+/// Data; what `second` makes the second frame; data of a sender that made it a PAD frame, under the key and the sequence numbers that were then live.
+fn under_the_old_key(half: Half, second: impl FnOnce(Sealer, &mut Vec<u8>)) -> Vec<u8> {
+    let provider = rustcrypto::provider();
+    let [mut wire, mut other] = [Vec::new(), Vec::new()];
+    let [mut honest, mut stubborn] = [(); 2].map(|()| {
+        let mut sealer =
+            testing::sealer(&provider, &Limits::default(), half, SECRET, true).unwrap();
+        sealer.set_padding(Padding::None);
+        sealer
+    });
+    honest.seal_vec(&text(WAITS), &mut wire).unwrap();
+    second(honest, &mut wire);
+    stubborn.seal_vec(&text(WAITS), &mut other).unwrap();
+    stubborn.pad(9, &mut other).unwrap();
+    let start = other.len();
+    // None of the marks.
+    stubborn.seal_vec(&vec![1; 2 * LEAST], &mut other).unwrap();
+    wire.extend_from_slice(&other[start..]);
+    wire
+}
+
+/// Opens with all of the wire tried before its first frame, and gives the error; everything behind the second frame must be as it came.
+fn open_first_frame_last(half: Half, wire: &[u8], trailing: usize) -> Error {
+    // Another thread opens all runs but the first one, whose first frame waits for them.
+    let in_first_run = 128 * 1024 / (MAX_CONTENT + FRAME_OVERHEAD) + 1;
+    let provider = Watched::provider(trailing - in_first_run);
+    let mut buffer = wire.to_vec();
+    let late = (half == Half::C2s).then_some(LATE);
+    let mut opener = testing::opener(&provider, &Limits::default(), half, SECRET, late).unwrap();
+    let (events, ended) = open(&mut opener, &mut buffer, 2);
+    assert!(matches!(events.first(), Some(Got::Data(data)) if data.len() == WAITS));
+    let behind = wire.len() - trailing * (MAX_CONTENT + FRAME_OVERHEAD);
+    // The frame at fault itself is unspecified.
+    let behind = behind + MAX_CONTENT + FRAME_OVERHEAD;
+    assert!(buffer[behind..] == wire[behind..]);
+    ended.unwrap_err()
+}
+
+#[test]
+fn frames_under_the_key_before_an_update_are_refused() {
+    let wire = under_the_old_key(Half::S2c, |mut sealer, wire| {
+        sealer.key_update(wire).unwrap()
+    });
+    assert_eq!(open_first_frame_last(Half::S2c, &wire, 128), Error::Decrypt);
+}
+
+#[test]
+fn frames_under_the_key_before_a_switch_are_refused() {
+    let wire = under_the_old_key(Half::C2s, |mut sealer, wire| {
+        sealer.switch(testing::switch_key(LATE), wire).unwrap();
+    });
+    assert_eq!(open_first_frame_last(Half::C2s, &wire, 128), Error::Decrypt);
+}
+
+#[test]
+fn frames_behind_the_end_are_refused() {
+    let wire = under_the_old_key(Half::S2c, |sealer, wire| {
+        sealer.finish(b"end", wire).unwrap()
+    });
+    assert_eq!(
+        open_first_frame_last(Half::S2c, &wire, 128),
+        PeerMisbehaved::TrailingData.into()
+    );
+}
+
+#[test]
+fn frames_that_were_tried_under_the_key_before_an_update_are_opened() {
+    let (limits, content) = (Limits::default(), text(2 * LEAST));
+    let mut sender = sealer(&rustcrypto::provider(), &limits);
+    let mut wire = Vec::new();
+    sender.set_padding(Padding::None);
+    sender.seal_vec(&text(WAITS), &mut wire).unwrap();
+    sender.key_update(&mut wire).unwrap();
+    sender.finish(&content, &mut wire).unwrap();
+    let (events, ended) = open(&mut opener(&Watched::provider(1), &limits), &mut wire, 2);
+    assert_eq!(ended.unwrap(), (wire.len(), 0));
+    let opened = events.iter().flat_map(Got::content).skip(WAITS);
+    assert!(opened.eq(&content));
 }
