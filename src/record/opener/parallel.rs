@@ -80,7 +80,7 @@ struct Batch {
 
 impl Opener {
     /// Opens all whole frames in `buffer` on at most `threads` threads, the calling one among them, and gives their events to `each`, in order, from this
-    /// thread: the same events and the same error as a loop of [`Opener::open`] that ends when more input is needed. Returns what that loop's last call
+    /// thread (section 6.3): the same events and the same error as a loop of [`Opener::open`] that ends when more input is needed. Returns what that loop's last call
     /// would, with `consumed` counted from the start of `buffer`.
     ///
     /// The others live as long as the call, which waits for them; to start one takes some 30 us. Less than 1 MiB is left to the calling thread, and so is

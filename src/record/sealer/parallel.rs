@@ -35,7 +35,8 @@ impl Run<'_> {
 }
 
 impl Sealer {
-    /// [`Sealer::seal_vec`] on at most `threads` threads, the calling one among them: the same bytes, the same errors.
+    /// [`Sealer::seal_vec`] on at most `threads` threads, the calling one among them: the same bytes, the same errors. Frames and keys depend on sequence
+    /// numbers alone (section 6.4), so that which thread seals a frame does not show.
     ///
     /// The others live as long as the call, which waits for them; to start one takes some 30 us. Less than 1 MiB of content is left to the calling
     /// thread. Worth it on processors that are free: `docs/performance.md`.
