@@ -27,6 +27,10 @@ struct Row(Vec<(f64, f64)>);
 
 impl Row {
     fn print(&self, name: &str, bytes: usize) {
+        if self.0.is_empty() {
+            println!("{name:<34} no idle moment");
+            return;
+        }
         let sorted = |values: Vec<f64>| {
             let mut values = values;
             values.sort_by(f64::total_cmp);
@@ -134,8 +138,11 @@ fn compare(
     let start = Instant::now();
     let mut round = 0;
     while round < LEAST_ROUNDS || start.elapsed() < budget {
-        if idle && start.elapsed() < budget && !was_idle() {
-            continue;
+        if idle && !was_idle() {
+            if start.elapsed() < budget {
+                continue;
+            }
+            break;
         }
         control
             .0
