@@ -70,6 +70,7 @@
 //! | `futures` | no | adapters over futures-io, `Stream` and `Sink` |
 //! | `chutes-v1` | no | `compat::chutes`, the deployed Chutes E2EE protocol, hardened |
 //! | `tokio` | no | the same types with tokio's `AsyncRead` and `AsyncWrite` |
+//! | `parallel` | no | bodies of 1 MiB and more on several threads; needs std |
 //!
 //! Features only add. Without any the crate is `no_std` with `alloc`, and a [`CryptoProvider`] of your own makes it run.
 #![no_std]
@@ -88,7 +89,12 @@
 )]
 
 extern crate alloc;
-#[cfg(any(test, feature = "conformance", feature = "futures"))]
+#[cfg(any(
+    test,
+    feature = "conformance",
+    feature = "futures",
+    feature = "parallel"
+))]
 extern crate std;
 
 #[cfg(feature = "futures")]
@@ -105,6 +111,8 @@ pub mod frame;
 pub mod handshake;
 mod identity;
 pub mod limits;
+#[cfg(feature = "parallel")]
+mod parallel;
 pub mod receipt;
 mod record;
 pub mod server;

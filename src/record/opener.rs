@@ -1,8 +1,11 @@
 //! Opening: frames in, events out (spec/protocol.md section 6.3; the step numbers below are those of its algorithm).
 
+#[cfg(feature = "parallel")]
+mod parallel;
+
 use super::Half;
 use super::ratchet::{HalfKeys, RecordCrypto, Step};
-use crate::crypto::Secret;
+use crate::crypto::{AeadKey, Secret};
 use crate::error::{Error, PeerMisbehaved, StreamErrorCode};
 use crate::frame::{self, FrameHeader, FrameType, HEADER_LEN, InnerType, TAG_LEN, TRAILER_LEN};
 use crate::limits::Limits;
@@ -29,6 +32,15 @@ enum State {
     Open(HalfKeys),
     Ended,
     Failed(Error),
+}
+
+/// Whether a frame has still to be authenticated and decrypted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Sealed,
+    /// It has been, under the key and the nonce that are its own.
+    #[cfg(feature = "parallel")]
+    Opened,
 }
 
 /// What [`Opener::open`] found.
@@ -79,6 +91,22 @@ pub(crate) enum Found {
     Error,
 }
 
+impl Found {
+    fn event(self, content: &mut [u8]) -> Event<'_> {
+        match self {
+            Self::NeedInput { needed } => Event::NeedInput { needed },
+            Self::Quiet => Event::NeedInput { needed: HEADER_LEN },
+            Self::Data => Event::Data(content),
+            Self::Public => Event::Public(content),
+            Self::Final => Event::Final(content),
+            Self::Error => {
+                let (code, message) = error_parts(content);
+                Event::Error { code, message }
+            }
+        }
+    }
+}
+
 /// An event as offsets into the caller's buffer, for callers that own the buffer.
 pub(crate) struct Located {
     pub(crate) found: Found,
@@ -115,17 +143,7 @@ impl Opener {
         let content = buffer.get_mut(located.content).unwrap_or_default();
         Ok(Opened {
             consumed: located.consumed,
-            event: match located.found {
-                Found::NeedInput { needed } => Event::NeedInput { needed },
-                Found::Quiet => Event::NeedInput { needed: HEADER_LEN },
-                Found::Data => Event::Data(content),
-                Found::Public => Event::Public(content),
-                Found::Final => Event::Final(content),
-                Found::Error => {
-                    let (code, message) = error_parts(content);
-                    Event::Error { code, message }
-                }
-            },
+            event: located.found.event(content),
         })
     }
 
@@ -199,11 +217,15 @@ impl Opener {
 
     /// One frame from the front of `input`: its length, what it is, the length of its content. `None` if it is not whole.
     fn step(&mut self, input: &mut [u8]) -> Result<Option<(usize, Found, usize)>, Error> {
-        let result = self.try_step(input);
+        let result = self.try_step(input, Body::Sealed);
         result.map_err(|error| self.fail(error))
     }
 
-    fn try_step(&mut self, input: &mut [u8]) -> Result<Option<(usize, Found, usize)>, Error> {
+    fn try_step(
+        &mut self,
+        input: &mut [u8],
+        body: Body,
+    ) -> Result<Option<(usize, Found, usize)>, Error> {
         // Step 0.
         let keys = match &mut self.state {
             State::Failed(error) => return Err(*error),
@@ -230,26 +252,16 @@ impl Opener {
         let Some(frame) = input.get_mut(..frame_len) else {
             return Ok(None);
         };
-        let (sealed, tag) = frame
-            .split_last_chunk_mut::<TAG_LEN>()
-            .ok_or(Error::Decrypt)?;
+        if body == Body::Sealed {
+            decrypt(key, &nonce, header, frame)?;
+        }
         let (found, content_len, step) = match header.frame_type {
-            FrameType::Public => {
-                key.open_in_place(&nonce, sealed, &mut [], tag)
-                    .map_err(|_| Error::Decrypt)?;
-                (
-                    Found::Public,
-                    sealed.len().saturating_sub(HEADER_LEN),
-                    Step::Count,
-                )
-            }
-            FrameType::Sealed => {
-                let plaintext = sealed.get_mut(HEADER_LEN..).unwrap_or_default();
-                key.open_in_place(&nonce, &header_bytes, plaintext, tag)
-                    .map_err(|_| Error::Decrypt)?;
-                let plaintext: &[u8] = plaintext;
-                self.interpret(plaintext, wire_len)?
-            }
+            FrameType::Public => (
+                Found::Public,
+                header.body_len.saturating_sub(TAG_LEN),
+                Step::Count,
+            ),
+            FrameType::Sealed => self.interpret(plaintext(frame), wire_len)?,
         };
         self.bytes = bytes;
         // Step 7.
@@ -350,6 +362,34 @@ impl Opener {
         self.state = State::Failed(error);
         error
     }
+}
+
+/// Steps 2 and 3 for a whole frame: authenticates it, and decrypts a SEALED one in place.
+fn decrypt(
+    key: &dyn AeadKey,
+    nonce: &[u8; 12],
+    header: FrameHeader,
+    frame: &mut [u8],
+) -> Result<(), Error> {
+    let (sealed, tag) = frame
+        .split_last_chunk_mut::<TAG_LEN>()
+        .ok_or(Error::Decrypt)?;
+    let opened = match header.frame_type {
+        FrameType::Public => key.open_in_place(nonce, sealed, &mut [], tag),
+        FrameType::Sealed => {
+            let body = sealed.get_mut(HEADER_LEN..).unwrap_or_default();
+            key.open_in_place(nonce, &header.encode(), body, tag)
+        }
+    };
+    opened.map_err(|_| Error::Decrypt)
+}
+
+/// Content, zeros and trailer of a SEALED frame that was decrypted.
+fn plaintext(frame: &[u8]) -> &[u8] {
+    frame
+        .split_last_chunk::<TAG_LEN>()
+        .and_then(|(opened, _)| opened.get(HEADER_LEN..))
+        .unwrap_or_default()
 }
 
 /// Code and message of an ERROR frame's content, which was checked before the frame was accepted.

@@ -88,6 +88,31 @@ impl HalfKeys {
         Ok(())
     }
 
+    /// How many frames from the next one on are under the live key, as far as their number decides that.
+    #[cfg(feature = "parallel")]
+    pub(crate) fn left(&self) -> u64 {
+        let epoch = self.schedule.epoch_frames.saturating_sub(self.frames);
+        let half = self.schedule.max_frames.saturating_sub(self.seq);
+        half.min(epoch.into())
+    }
+
+    /// The AEAD key and the nonce of a frame `index` frames behind the next one. Only for an index below [`HalfKeys::left`].
+    #[cfg(feature = "parallel")]
+    pub(crate) fn ahead(&self, index: u64) -> (&dyn AeadKey, [u8; 12]) {
+        let seq = self.seq.saturating_add(index);
+        (&*self.key, nonce(&self.iv, seq))
+    }
+
+    /// Counts 1 to [`HalfKeys::left`] frames at once.
+    #[cfg(feature = "parallel")]
+    pub(crate) fn advance_by(&mut self, frames: u64) -> Result<(), Error> {
+        let before = frames.saturating_sub(1);
+        self.seq = self.seq.saturating_add(before);
+        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        self.frames = self.frames.saturating_add(before);
+        self.advance(Step::Count)
+    }
+
     fn next_secret(&self) -> Result<Secret<32>, Error> {
         schedule::next_secret(self.crypto.kdf, &self.ts)
     }

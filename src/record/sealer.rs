@@ -1,10 +1,13 @@
 //! Sealing: content in, frames out (spec/protocol.md section 6.2).
 
+#[cfg(feature = "parallel")]
+mod parallel;
+
 use alloc::vec::Vec;
 
 use super::ratchet::{HalfKeys, RecordCrypto, Step};
 use super::{Half, Padding};
-use crate::crypto::Secret;
+use crate::crypto::{AeadKey, Secret};
 use crate::error::{ApiMisuse, Error, StreamErrorCode};
 use crate::frame::{self, FrameHeader, FrameType, HEADER_LEN, InnerType, TAG_LEN, TRAILER_LEN};
 use crate::limits::{Limits, MAX_CONTENT, MAX_PUBLIC};
@@ -251,14 +254,7 @@ impl Sealer {
     /// As [`Sealer::seal`].
     pub fn finish(mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.check_content()?;
-        let last_len = match content.len().checked_rem(self.max_content()) {
-            Some(0) if !content.is_empty() => self.max_content(),
-            Some(rest) => rest,
-            None => 0,
-        };
-        let (head, last) = content
-            .split_at_checked(content.len().saturating_sub(last_len))
-            .unwrap_or_default();
+        let (head, last) = self.split_last(content);
         self.seal_vec(head, out)?;
         self.append(InnerType::Final, last, Step::Count, out)
     }
@@ -280,6 +276,18 @@ impl Sealer {
         content.extend_from_slice(&code.to_u16().to_be_bytes());
         content.extend_from_slice(message.as_bytes());
         self.append(InnerType::Error, &content, Step::Count, out)
+    }
+
+    /// What goes before FINAL, and the content of FINAL, which is not empty unless all is.
+    fn split_last<'a>(&self, content: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let last_len = match content.len().checked_rem(self.max_content()) {
+            Some(0) if !content.is_empty() => self.max_content(),
+            Some(rest) => rest,
+            None => 0,
+        };
+        content
+            .split_at_checked(content.len().saturating_sub(last_len))
+            .unwrap_or_default()
     }
 
     fn check_alive(&self) -> Result<(), Error> {
@@ -369,7 +377,7 @@ impl Sealer {
         self.seal_body(out, padded, None, step)
     }
 
-    /// Encrypts a body that is in place, or gathers it from (content, trailer); writes header and tag; advances.
+    /// Seals a frame and advances.
     fn seal_body(
         &mut self,
         out: &mut [u8],
@@ -377,30 +385,15 @@ impl Sealer {
         gather: Option<(&[u8], [u8; TRAILER_LEN])>,
         step: Step,
     ) -> Result<usize, Error> {
-        let header = FrameHeader {
-            frame_type: FrameType::Sealed,
-            body_len: padded.saturating_add(TRAILER_LEN).saturating_add(TAG_LEN),
-        };
-        let needed = header.frame_len();
+        let needed = frame_len(padded);
         let frame = out
             .get_mut(..needed)
             .ok_or(Error::BufferTooSmall { needed })?;
-        let too_small = Error::BufferTooSmall { needed };
-        let (header_space, rest) = frame
-            .split_first_chunk_mut::<HEADER_LEN>()
-            .ok_or(too_small)?;
-        let (body, tag_space) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(too_small)?;
-        *header_space = header.encode();
-        let sealed = self.keys.next().and_then(|(key, nonce)| {
-            let tag = match gather {
-                Some((content, trailer)) => {
-                    key.seal_scatter(&nonce, header_space, content, &trailer, body)
-                }
-                None => key.seal_in_place(&nonce, header_space, body),
-            };
-            Ok(tag?)
-        });
-        *tag_space = sealed.map_err(|error| self.fail_with(error))?;
+        let sealed = self
+            .keys
+            .next()
+            .and_then(|(key, nonce)| encrypt(key, &nonce, frame, gather));
+        sealed.map_err(|error| self.fail_with(error))?;
         self.advance(step)?;
         Ok(needed)
     }
@@ -415,6 +408,32 @@ impl Sealer {
         self.failed = Some(error);
         error
     }
+}
+
+/// Writes header and tag of a whole frame, and encrypts its body, which is in place or gathered from (content, trailer).
+fn encrypt(
+    key: &dyn AeadKey,
+    nonce: &[u8; 12],
+    frame: &mut [u8],
+    gather: Option<(&[u8], [u8; TRAILER_LEN])>,
+) -> Result<(), Error> {
+    let header = FrameHeader {
+        frame_type: FrameType::Sealed,
+        body_len: frame.len().saturating_sub(HEADER_LEN),
+    };
+    let too_small = Error::BufferTooSmall {
+        needed: frame_len(0),
+    };
+    let (header_space, rest) = frame
+        .split_first_chunk_mut::<HEADER_LEN>()
+        .ok_or(too_small)?;
+    let (body, tag_space) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(too_small)?;
+    *header_space = header.encode();
+    *tag_space = match gather {
+        Some((content, trailer)) => key.seal_scatter(nonce, header_space, content, &trailer, body),
+        None => key.seal_in_place(nonce, header_space, body),
+    }?;
+    Ok(())
 }
 
 /// At most `room` bytes of `message`, cut at a character's boundary.
