@@ -161,7 +161,11 @@ impl Sealer {
         let frame = self.max_content();
         // Once for all frames: growing would copy them.
         let frames = content.len().div_ceil(frame.max(1));
-        out.reserve(content.len().saturating_add(frames.saturating_mul(frame_len(0))));
+        out.reserve(
+            content
+                .len()
+                .saturating_add(frames.saturating_mul(frame_len(0))),
+        );
         for piece in content.chunks(frame) {
             self.append(InnerType::Data, piece, Step::Count, out)?;
             self.note_content(piece.len(), piece.len());

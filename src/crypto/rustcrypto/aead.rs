@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use chacha20::variants::Ietf;
-use chacha20::{ChaCha20, ChaChaCore, R20};
-use cipher::{Block as CipherBlock, KeyIvInit, StreamCipher, StreamCipherCore};
+use chacha20::{ChaChaCore, R20};
+use cipher::{Block as CipherBlock, InOutBuf, KeyIvInit, StreamCipherCore};
 use poly1305::universal_hash::{KeyInit, UniversalHash};
 use poly1305::{Block, Poly1305};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -20,7 +20,7 @@ const CIPHER_BLOCK: usize = 64;
 const MAC_BLOCK: usize = 16;
 /// Blocks that `poly1305` computes at a time.
 const MAC_GROUP: usize = 4;
-/// Blocks that `chacha20` computes at a time, with AVX2.
+/// Blocks that `chacha20` computes at a time, with AVX2; one alone costs as much.
 const CIPHER_GROUP: usize = 4;
 
 pub(super) struct ChaCha20Poly1305;
@@ -83,22 +83,22 @@ impl AeadKey for Key {
             return Err(CryptoError::Backend);
         }
         tail.copy_from_slice(suffix);
-        let parts = plaintext
-            .split_at_checked(FIRST)
-            .filter(|_| !is_short(aad, plaintext));
-        let (Some((first, rest)), Some((head, body))) = (parts, head.split_at_mut_checked(FIRST))
-        else {
+        if is_short(aad, plaintext) {
             head.copy_from_slice(plaintext);
             return self.seal_in_place(nonce, aad, out);
-        };
+        }
         let (mut message, mac) = Long::new(&self.0, nonce)?;
+        // A whole number of groups from one buffer to the other; what is left is copied, and goes on with the suffix.
+        let (first, rest) = plaintext.split_at(plaintext.len().min(FIRST));
+        let (groups, last) = rest.split_at(whole_groups(rest.len()));
+        let (head, rest) = out.split_at_mut(first.len());
+        let (body, rest) = rest.split_at_mut(groups.len());
+        let (copied, _) = rest.split_at_mut(last.len());
         head.copy_from_slice(first);
-        message.apply(head)?;
-        message
-            .cipher
-            .try_apply_keystream_b2b(rest, body)
-            .and_then(|()| message.cipher.try_apply_keystream(tail))
-            .map_err(|_| CryptoError::Backend)?;
+        copied.copy_from_slice(last);
+        message.first(head);
+        message.groups(InOutBuf::new(groups, body).map_err(|_| CryptoError::Backend)?)?;
+        message.behind(rest)?;
         Ok(tag_of(mac, aad, out))
     }
 }
@@ -166,12 +166,18 @@ impl Drop for Short {
 /// Bytes of a long message whose key stream is computed together with the key of its tag, in one group.
 const FIRST: usize = (CIPHER_GROUP - 1) * CIPHER_BLOCK;
 
+/// Of so many bytes those that fill groups of the cipher.
+const fn whole_groups(length: usize) -> usize {
+    const GROUP: usize = CIPHER_GROUP * CIPHER_BLOCK;
+    length / GROUP * GROUP
+}
+
 /// A long message: a pass of the cipher and one of the tag. Erased on drop.
 struct Long {
     /// As in [`Short`], for the first bytes.
     blocks: [CipherBlock<Core>; CIPHER_GROUP],
-    /// Stands behind them.
-    cipher: ChaCha20,
+    /// Stands behind what was applied of it.
+    core: Core,
 }
 
 impl Long {
@@ -179,25 +185,49 @@ impl Long {
         let mut core = Core::new(key.expose().into(), nonce.into());
         let mut blocks = <[CipherBlock<Core>; CIPHER_GROUP]>::default();
         core.write_keystream_blocks(&mut blocks);
-        let message = Self {
-            blocks,
-            cipher: ChaCha20::from_core(core),
-        };
+        let message = Self { blocks, core };
         let [first, ..] = &message.blocks;
         let key = first.first_chunk::<32>().ok_or(CryptoError::Backend)?;
         let mac = Poly1305::new(key.into());
         Ok((message, mac))
     }
 
-    /// Encrypts or decrypts a message from its beginning.
+    /// Encrypts or decrypts a message.
     fn apply(&mut self, buffer: &mut [u8]) -> Result<(), CryptoError> {
-        let [_, blocks @ ..] = &self.blocks;
         let (first, rest) = buffer.split_at_mut(buffer.len().min(FIRST));
-        apply(blocks, first);
-        // Fails for more than 256 GiB.
-        self.cipher
-            .try_apply_keystream(rest)
-            .map_err(|_| CryptoError::Backend)
+        self.first(first);
+        self.behind(rest)
+    }
+
+    fn first(&self, text: &mut [u8]) {
+        let [_, blocks @ ..] = &self.blocks;
+        apply(blocks, text);
+    }
+
+    /// Whole groups. Fails for more than 256 GiB.
+    fn groups(&mut self, text: InOutBuf<'_, '_, u8>) -> Result<(), CryptoError> {
+        let (blocks, _) = text.into_chunks();
+        let needed = blocks.len().saturating_add(CIPHER_GROUP);
+        if self
+            .core
+            .remaining_blocks()
+            .is_some_and(|left| left < needed)
+        {
+            return Err(CryptoError::Backend);
+        }
+        self.core.apply_keystream_blocks_inout(blocks);
+        Ok(())
+    }
+
+    /// What comes behind the first bytes, and behind groups. The last: it takes a whole group of the key stream for less than that.
+    fn behind(&mut self, text: &mut [u8]) -> Result<(), CryptoError> {
+        let (groups, last) = text.split_at_mut(whole_groups(text.len()));
+        self.groups(groups.into())?;
+        if !last.is_empty() {
+            self.core.write_keystream_blocks(&mut self.blocks);
+            apply(&self.blocks, last);
+        }
+        Ok(())
     }
 }
 
@@ -266,7 +296,6 @@ fn lengths(aad: &[u8], ciphertext: &[u8]) -> [u8; MAC_BLOCK] {
 const _: () = {
     const fn erased<T: ZeroizeOnDrop>() {}
     erased::<Core>();
-    erased::<ChaCha20>();
 };
 
 #[cfg(test)]
@@ -293,7 +322,7 @@ mod tests {
     fn it_seals_as_the_crate_of_both_does_at_every_length_around_blocks_and_border() {
         let theirs_key = chacha20poly1305::ChaCha20Poly1305::new((&KEY).into());
         for (aad, length) in (0..40).flat_map(|aad| {
-            let around = (0..=200).chain(950..=SHORT + 40);
+            let around = (0..=200).chain(950..=SHORT + 320).chain([16_384, 16_388]);
             around.map(move |length| (aad, length))
         }) {
             let aad = text(aad);
@@ -315,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_message_opens_and_a_changed_one_does_not() {
-        for length in [0, 1, 63, 64, 65, 200, SHORT - 4, SHORT - 3, 5_000] {
+        for length in [0, 1, 63, 64, 65, 200, SHORT - 4, SHORT - 3, 4_288, 5_000] {
             let mut sealed = text(length);
             let tag = key().seal_in_place(&NONCE, b"aad.", &mut sealed);
             let tag = tag.expect("sealed");
