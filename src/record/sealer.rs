@@ -158,15 +158,8 @@ impl Sealer {
     /// As [`Sealer::seal`]; frames appended before a fatal error are valid.
     pub fn seal_vec(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.check_content()?;
-        let frame = self.max_content();
-        // Once for all frames: growing would copy them.
-        let frames = content.len().div_ceil(frame.max(1));
-        out.reserve(
-            content
-                .len()
-                .saturating_add(frames.saturating_mul(frame_len(0))),
-        );
-        for piece in content.chunks(frame) {
+        self.reserve(content.len(), out);
+        for piece in content.chunks(self.max_content()) {
             self.append(InnerType::Data, piece, Step::Count, out)?;
             self.note_content(piece.len(), piece.len());
         }
@@ -258,6 +251,7 @@ impl Sealer {
     /// As [`Sealer::seal`].
     pub fn finish(mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.check_content()?;
+        self.reserve(content.len(), out);
         let (head, last) = self.split_last(content);
         self.seal_vec(head, out)?;
         self.append(InnerType::Final, last, Step::Count, out)
@@ -280,6 +274,12 @@ impl Sealer {
         content.extend_from_slice(&code.to_u16().to_be_bytes());
         content.extend_from_slice(message.as_bytes());
         self.append(InnerType::Error, &content, Step::Count, out)
+    }
+
+    /// Room for content in frames, once for all of them: growing would copy what is sealed.
+    fn reserve(&self, content_len: usize, out: &mut Vec<u8>) {
+        let frames = content_len.div_ceil(self.max_content().max(1));
+        out.reserve(content_len.saturating_add(frames.saturating_mul(frame_len(0))));
     }
 
     /// What goes before FINAL, and the content of FINAL, which is not empty unless all is.

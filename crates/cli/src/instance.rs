@@ -132,8 +132,12 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
     config.least_padding = args.padding;
     config.evidence = evidence;
     (config.profiles, config.chutes) = (profiles, chutes);
+    // A stream is a connection of the relay and one to the model server.
+    let acceptable = provide_files(args.max_streams, args.max_streams, "--max-streams");
+    let defaults = InstanceLimits::default();
     config.limits = InstanceLimits {
         streams: args.max_streams,
+        connections: defaults.connections.max(args.max_streams).min(acceptable),
         request_bytes: args.max_request_bytes,
         answer_bytes: args.max_answer_bytes,
         request_time: Duration::from_secs(args.request_timeout),
@@ -142,10 +146,8 @@ pub async fn run(args: InstanceArgs, stop: impl Future<Output = ()>) -> Result<(
         request_idle: Duration::from_secs(args.request_idle),
         upstream_head_time: Duration::from_secs(args.upstream_timeout),
         upstream_idle: Duration::from_secs(args.upstream_idle),
-        ..InstanceLimits::default()
+        ..defaults
     };
-    // A stream is a connection of the relay and one to the model server.
-    provide_files(args.max_streams.saturating_mul(2), "--max-streams");
     let client = HttpClient::new(&ClientConfig::default());
     let instance = start(config, provider, &seed, client).await?;
     say(&format!("identity {}", to_base64url(&instance.identity())));

@@ -187,14 +187,12 @@ pub enum ProxyError {
 /// # Errors
 ///
 /// [`ProxyError`].
-pub async fn run(args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
+pub async fn run(mut args: ProxyArgs, stop: impl Future<Output = ()>) -> Result<(), ProxyError> {
     let access = AppAccess::of(&args);
-    // A connection of an application is one to the relay too, unless HTTP/2 puts many on one.
-    let each = if args.http2 { 1 } else { 2 };
-    provide_files(
-        args.max_connections.saturating_mul(each),
-        "--max-connections",
-    );
+    // Unless HTTP/2 puts many on one.
+    let to_relay = if args.http2 { 0 } else { args.max_connections };
+    let acceptable = provide_files(args.max_connections, to_relay, "--max-connections");
+    args.max_connections = args.max_connections.min(acceptable);
     let proxy = match args.prepare(Purpose::Serve)? {
         Ready::Native(ready) => ready.start().await?,
         Ready::Chutes(ready) => ready.start().await?,

@@ -15,8 +15,12 @@ use sealwire::client::{self, ClientConfig, EarlyData};
 use sealwire::{
     Bundle, BundlePolicy, Context, IdentityTrust, RelayCode, Suite, VerifiedBundle, rustcrypto,
 };
-use sealwire_http::carriage::{BUNDLES_PATH, REQUESTS_PATH, from_base64url, request_headers};
-use sealwire_http::net::{BaseUrl, Body, Incoming, ReadError, channel, full, next_data, problem};
+use sealwire_http::carriage::{
+    BUNDLES_PATH, REQUESTS_PATH, from_base64url, request_headers, response_headers,
+};
+use sealwire_http::net::{
+    BaseUrl, Body, HttpClient, Incoming, ReadError, channel, full, next_data, problem,
+};
 use sealwire_http::problem::Problem;
 use sealwire_instance::InstanceConfig;
 use sealwire_proxy::ProxyConfig;
@@ -303,6 +307,62 @@ async fn a_request_that_grows_too_large_is_the_clients_fault_and_nobody_elses() 
             let (status, _) = get(&base, &format!("{BUNDLES_PATH}?label={MODEL}")).await;
             assert_eq!(status, 200);
         }
+    }
+}
+
+/// A client that takes nothing of the answer and goes on with its request keeps neither of them open at the instance.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_given_up_ends_its_request_too() {
+    let upstream = model().await;
+    let real = instance(InstanceConfig::new(url(upstream.address()), MODEL), 1).await;
+    let ended = Arc::new(tokio::sync::Notify::new());
+    let (target, told) = (url(real.address()), Arc::clone(&ended));
+    let between = server(move |request: Request<Incoming>| {
+        let (target, told) = (target.clone(), Arc::clone(&told));
+        async move {
+            if request.uri().path() != REQUESTS_PATH {
+                return pass(forward(&target, request).await).await;
+            }
+            tokio::spawn(async move {
+                let mut body = request.into_body();
+                while let Ok(Some(_)) = next_data(&mut body, common::IDLE).await {}
+                told.notify_one();
+            });
+            let (sender, body) = channel(1);
+            tokio::spawn(async move { while sender.send(vec![0; 65_536]).await.is_ok() {} });
+            let mut response = Response::new(body);
+            *response.headers_mut() = response_headers();
+            response
+        }
+    })
+    .await;
+    let between = url(between.address());
+    for http2 in [vec![], vec![between.clone()]] {
+        let client = HttpClient::new(&sealwire_http::net::ClientConfig {
+            http2,
+            ..sealwire_http::net::ClientConfig::default()
+        });
+        let mut config = RelayConfig::new(vec![between.clone()]);
+        config.limits.idle = Duration::from_millis(600);
+        let relay = sealwire_relay::start(config, client)
+            .await
+            .expect("a free port");
+        let base = url(relay.address());
+        common::found(&base).await;
+        let (sender, body) = channel(4);
+        sender.send(h1(&bundle(&base).await)).await.expect("room");
+        let unread = post_sealed(&base, body).await;
+        assert_eq!(unread.status(), 200);
+        let trickle = tokio::spawn(async move {
+            while sender.send(vec![0; 10]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        tokio::time::timeout(common::IDLE, ended.notified())
+            .await
+            .expect("the request ended");
+        trickle.abort();
+        drop(unread);
     }
 }
 

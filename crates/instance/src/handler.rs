@@ -67,7 +67,8 @@ impl Handler {
         evidence: Option<Arc<Evidence>>,
     ) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let streams = Arc::new(Semaphore::new(config.limits.streams));
+        let streams = config.limits.streams.min(Semaphore::MAX_PERMITS);
+        let streams = Arc::new(Semaphore::new(streams));
         let chutes = if config.profiles.contains(&Profile::ChutesV1) {
             Some(Chutes::new(
                 Arc::clone(&config),

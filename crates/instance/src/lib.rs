@@ -66,6 +66,8 @@ pub struct InstanceConfig {
 pub struct InstanceLimits {
     /// Streams at a time; more are answered `busy` before any decapsulation.
     pub streams: usize,
+    /// Connections of relays at a time; more wait to be accepted.
+    pub connections: usize,
     /// Bytes of a request's content.
     pub request_bytes: usize,
     /// Bytes of an answer that must be held whole before it is sealed: in chutes-v1, one that does not stream.
@@ -94,6 +96,7 @@ impl Default for InstanceLimits {
     fn default() -> Self {
         Self {
             streams: 256,
+            connections: 4_096,
             request_bytes: 32 * 1_024 * 1_024,
             answer_bytes: 64 * 1_024 * 1_024,
             head_bytes: 32 * 1_024,
@@ -211,7 +214,7 @@ pub async fn start(
     let keys = Arc::new(keys::Keys::new(&config, provider, identity_seed)?);
     keys::erase_in_time(&keys);
     let listen = config.listen;
-    let limits = ServerLimits::for_streams(config.limits.streams);
+    let limits = ServerLimits::for_streams(config.limits.streams, config.limits.connections);
     let identity = keys.identity().public_key();
     let evidence = match config.evidence.take() {
         Some(_) if !config.upstream.is_loopback() => {

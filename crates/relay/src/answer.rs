@@ -48,7 +48,8 @@ impl<P: Passage> Drop for Answer<P> {
 }
 
 impl<P: Passage> Answer<P> {
-    /// The client's body. It is aborted if nothing passes for `idle`, whichever side is silent, and when the request is said to be too large.
+    /// The client's body. The answer is given up if nothing passes for `idle`, whichever side is silent, and when the request is said to be too large:
+    /// the instance is told at once, the client as soon as its connection takes something.
     pub(crate) fn into_body(self, idle: Duration, too_large: watch::Receiver<bool>) -> Body {
         let passing = Arc::new(Mutex::new(Some(Passing {
             answer: self,
@@ -112,19 +113,21 @@ async fn guard<P: Passage>(
     idle: Duration,
     mut too_large: watch::Receiver<bool>,
 ) {
-    loop {
-        let Some(until) = lock(&passing).as_ref().map(|passing| passing.moved + idle) else {
-            return;
+    let mut told = false;
+    let given_up = loop {
+        let until = {
+            let mut passing = lock(&passing);
+            match passing.as_ref().map(|passing| passing.moved + idle) {
+                Some(until) if !told && until > Instant::now() => until,
+                // Under the lock: what moves now comes before or not at all.
+                _ => break passing.take(),
+            }
         };
-        if until <= Instant::now() {
-            break;
-        }
         tokio::select! {
             () = sleep_until(until) => {}
-            () = said(&mut too_large) => break,
+            () = said(&mut too_large) => told = true,
         }
-    }
-    let given_up = lock(&passing).take();
+    };
     if let Some(given_up) = given_up {
         given_up.waker.wake_by_ref();
     }

@@ -115,9 +115,10 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
         },
         ..ClientConfig::default()
     };
-    // A stream is a connection of a client and one to an instance, unless HTTP/2 puts many on one.
-    let each = if args.http2 { 1 } else { 2 };
-    provide_files(args.max_streams.saturating_mul(each), "--max-streams");
+    // Unless HTTP/2 puts many on one.
+    let to_instances = if args.http2 { 0 } else { args.max_streams };
+    let acceptable = provide_files(args.max_streams, to_instances, "--max-streams");
+    let defaults = RelayLimits::default();
     let config = RelayConfig {
         listen: args.listen,
         instances: args.instances,
@@ -132,6 +133,7 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
         limits: RelayLimits {
             request_bytes: args.max_request_bytes,
             streams: args.max_streams,
+            connections: defaults.connections.max(args.max_streams).min(acceptable),
             idle: Duration::from_secs(args.idle_timeout),
             chutes: ChutesLimits {
                 answer_time: Duration::from_secs(args.answer_timeout),
@@ -141,7 +143,7 @@ pub async fn run(args: RelayArgs, stop: impl Future<Output = ()>) -> Result<(), 
                 evidence_asks: args.max_evidence_asks,
                 ..ChutesLimits::default()
             },
-            ..RelayLimits::default()
+            ..defaults
         },
     };
     let relay = start(config, HttpClient::new(&client_config)).await?;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 /// Who hears of a client's faults.
 pub(crate) struct Faults {
-    /// The request is too large; the stream is given up.
+    /// The request is too large; the stream is given up. Who listens is the answer's side, as long as there is one.
     pub(crate) too_large: watch::Sender<bool>,
     /// The client broke the request off or is silent; it breaks off towards the instance too. Nobody: it ends there, and the instance, which sees that
     /// FINAL is missing, says so in its sealed answer (spec/http.md section 2).
@@ -41,14 +41,23 @@ pub(crate) async fn up(
             return;
         }
         count.store(total, Ordering::Relaxed);
-        if !matches!(timeout(idle, to.send(bytes)).await, Ok(Ok(()))) {
-            // The instance needs no more of it: it has refused, or is gone. The answer's side says which.
+        let sent = tokio::select! {
+            sent = timeout(idle, to.send(bytes)) => matches!(sent, Ok(Ok(()))),
+            () = too_large.closed() => false,
+        };
+        if !sent {
+            // Nobody needs more of it: the instance has refused or is gone, or the answer has ended. The answer's side says which.
             discard(from);
             return;
         }
         let next = tokio::select! {
             next = next_data(&mut from, idle) => next,
             () = to.closed() => {
+                discard(from);
+                return;
+            }
+            // An open request would keep the stream to the instance open, whose answer nobody takes.
+            () = too_large.closed() => {
                 discard(from);
                 return;
             }

@@ -99,12 +99,8 @@ impl Handler {
         };
         match (request.method(), path) {
             (&Method::POST, REQUESTS_PATH) if self.native => self.sealed(request, key).await,
-            (&Method::GET, BUNDLES_PATH) if self.native => {
-                self.bundles(request.uri().query().unwrap_or("")).await
-            }
-            (&Method::GET, EVIDENCE_PATH) if self.native => {
-                self.evidence(request.uri().query().unwrap_or("")).await
-            }
+            (&Method::GET, BUNDLES_PATH) if self.native => self.bundles(&query_of(request)).await,
+            (&Method::GET, EVIDENCE_PATH) if self.native => self.evidence(&query_of(request)).await,
             (&Method::GET, MODELS_PATH) => {
                 let labels = self.registry.labels();
                 let list = match &self.chutes {
@@ -139,7 +135,8 @@ impl Handler {
     }
 
     pub(crate) fn new(config: RelayConfig, registry: Arc<Registry>, client: HttpClient) -> Self {
-        let streams = Arc::new(Semaphore::new(config.limits.streams));
+        let streams = config.limits.streams.min(Semaphore::MAX_PERMITS);
+        let streams = Arc::new(Semaphore::new(streams));
         let ledger = Arc::new(Ledger::default());
         let chutes = config.profiles.contains(&Profile::ChutesV1).then(|| {
             Chutes::new(
@@ -386,6 +383,13 @@ impl Handler {
             ),
         }
     }
+}
+
+/// The query of a request without a body; one that came is not kept while others are asked.
+fn query_of(request: Request<Incoming>) -> String {
+    let query = request.uri().query().unwrap_or("").to_owned();
+    discard(request.into_body());
+    query
 }
 
 /// A billing handle in a report: as it is if it is printable, else base64url.

@@ -60,6 +60,8 @@ pub struct RelayLimits {
     pub request_bytes: u64,
     /// Streams at a time; more are answered `busy`.
     pub streams: usize,
+    /// Connections of clients at a time; more wait to be accepted.
+    pub connections: usize,
     /// Longest time for H1 to arrive.
     pub handshake_time: Duration,
     /// Longest time for an instance's answer to begin.
@@ -115,6 +117,7 @@ impl Default for RelayLimits {
         Self {
             request_bytes: 128 * 1_024 * 1_024,
             streams: 4_096,
+            connections: 4_096,
             handshake_time: Duration::from_secs(10),
             instance_time: Duration::from_secs(3),
             idle: Duration::from_secs(180),
@@ -190,7 +193,7 @@ pub async fn start(config: RelayConfig, client: HttpClient) -> Result<Relay, Sta
         return Err(StartError::NoProfile);
     }
     let listen = config.listen;
-    let limits = ServerLimits::for_streams(config.limits.streams);
+    let limits = ServerLimits::for_streams(config.limits.streams, config.limits.connections);
     let registry = Arc::new(registry::Registry::new(&config, client.clone()));
     let handler = Arc::new(handler::Handler::new(config, Arc::clone(&registry), client));
     let server = Server::start(listen, limits, handler)

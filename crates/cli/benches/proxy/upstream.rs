@@ -36,7 +36,7 @@ pub(crate) fn run() -> std::io::Result<()> {
             pacer: Mutex::new(pacer::start()),
             held: Mutex::default(),
         };
-        let limits = ServerLimits::for_streams(IDLE + BUSY);
+        let limits = ServerLimits::for_streams(IDLE + BUSY, IDLE + BUSY);
         let server = Server::start(([127, 0, 0, 1], 0).into(), limits, Arc::new(handler)).await?;
         announce(server.address());
         stop_signal().await;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use sealwire::IdentityTrust;
 use sealwire::crypto::Secret;
 use sealwire_cli::demo_model::{self, DemoModelConfig};
@@ -290,6 +290,7 @@ pub(crate) async fn forward(to: &BaseUrl, request: Request<Incoming>) -> Respons
         .as_str()
         .to_owned();
     parts.uri = to.join(&path).expect("a path");
+    parts.version = Version::HTTP_11;
     let body = read_all(&mut body, 64 << 20, IDLE).await.expect("a body");
     client()
         .send(Request::from_parts(parts, full(body)))

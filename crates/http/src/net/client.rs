@@ -12,12 +12,20 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, Connect, HttpConnector, capture_connection,
+};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::task::JoinHandle;
 
 use super::base_url::BaseUrl;
 use super::body::{Body, describe};
-use super::server::{CONNECTION_WINDOW, PING, STREAM_WINDOW};
+use super::server::PING;
+
+/// Bytes that a stream of an HTTP/2 connection may bring before they are read. Streams are many, and one that nobody reads keeps as much.
+const STREAM_WINDOW: u32 = 128 * 1_024;
+/// The same for a connection: the most there is (RFC 9113 section 6.9.1), so that streams that nobody reads do not hold up the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// Settings of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,24 +93,36 @@ impl HttpClient {
         C: Connect + Clone + Send + Sync + 'static,
     {
         let mut builder = Client::builder(TokioExecutor::new());
-        if config.pool_idle.is_zero() && config.http2.is_empty() {
-            builder.pool_max_idle_per_host(0);
-        }
         builder
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(config.pool_idle.max(Duration::from_secs(1)))
-            .retry_canceled_requests(false)
             .timer(TokioTimer::new())
             .http2_keep_alive_interval(Some(PING))
             .http2_initial_stream_window_size(STREAM_WINDOW)
             .http2_initial_connection_window_size(CONNECTION_WINDOW);
+        let mut many = builder.clone();
+        many.http2_only(true)
+            .http2_keep_alive_while_idle(true)
+            // The pool takes a connection for idle since the last request began, whatever runs on it.
+            .pool_idle_timeout(None)
+            .retry_canceled_requests(false);
+        if config.pool_idle.is_zero() {
+            builder.pool_max_idle_per_host(0);
+        }
+        builder
+            .pool_idle_timeout(config.pool_idle.max(Duration::from_secs(1)))
+            .retry_canceled_requests(false);
         let any = builder.build::<C, Body>(connector.clone());
-        let known = Known::new(&config.http2, || {
-            builder.http2_only(true).build::<C, Body>(connector.clone())
-        });
-        Self(Arc::new(move |request| {
-            let client = known.client_for(request.uri()).unwrap_or(&any);
-            let answer = client.request(request);
+        let known = Known::new(&config.http2, || many.build::<C, Body>(connector.clone()));
+        Self(Arc::new(move |mut request| {
+            if let Some(client) = known.client_for(request.uri()) {
+                let connection = capture_connection(&mut request);
+                let asked = Asked {
+                    task: tokio::spawn(client.request(request)),
+                    connection: Some(connection),
+                };
+                return Box::pin(asked.answer());
+            }
+            let answer = any.request(request);
             Box::pin(async move { answer.await.map_err(|error| classify(&error)) })
         }))
     }
@@ -126,23 +146,54 @@ impl HttpClient {
     }
 }
 
+/// A request on a connection that others may wait for. One that is given up meanwhile goes on until the connection is there: the pool would give up all
+/// that wait with it.
+struct Asked {
+    task: JoinHandle<Result<Response<Incoming>, hyper_util::client::legacy::Error>>,
+    connection: Option<CaptureConnection>,
+}
+
+impl Asked {
+    async fn answer(mut self) -> Result<Response<Incoming>, ClientError> {
+        match (&mut self.task).await {
+            Ok(answer) => answer.map_err(|error| classify(&error)),
+            Err(error) => Err(ClientError::Broken(error.to_string())),
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let task = self.task.abort_handle();
+        if let Some(mut connection) = self.connection.take()
+            && !task.is_finished()
+        {
+            tokio::spawn(async move {
+                // Ends without a connection too, if none can be had.
+                let _ = connection.wait_for_connection_metadata().await;
+                task.abort();
+            });
+        }
+    }
+}
+
 /// Servers with prior knowledge. One connection is the work of one task, so each is given as many as there are processors, in turns.
 struct Known<C> {
-    servers: Vec<Authority>,
+    servers: Vec<(Authority, AtomicUsize)>,
     connections: Vec<Client<C, Body>>,
-    turn: AtomicUsize,
 }
 
 impl<C> Known<C> {
     fn new(servers: &[BaseUrl], mut client: impl FnMut() -> Client<C, Body>) -> Self {
         let plain = servers.iter().filter(|server| server.is_plain());
-        let servers: Vec<_> = plain.map(|server| server.authority().clone()).collect();
+        let servers: Vec<_> = plain
+            .map(|server| (server.authority().clone(), AtomicUsize::new(0)))
+            .collect();
         let processors = available_parallelism().map_or(1, NonZero::get);
         let many = if servers.is_empty() { 0 } else { processors };
         Self {
             servers,
             connections: std::iter::repeat_with(&mut client).take(many).collect(),
-            turn: AtomicUsize::new(0),
         }
     }
 
@@ -151,10 +202,11 @@ impl<C> Known<C> {
             return None;
         }
         let authority = target.authority()?;
-        if !self.servers.contains(authority) {
-            return None;
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let (_, turn) = self
+            .servers
+            .iter()
+            .find(|(server, _)| server == authority)?;
+        let turn = turn.fetch_add(1, Ordering::Relaxed);
         self.connections
             .get(turn.checked_rem(self.connections.len())?)
     }

@@ -5,17 +5,28 @@ use super::process::warn;
 /// Files that a server holds open beside its connections: listener, libraries, standard streams, room.
 const OTHERS: u64 = 64;
 
-/// Raises the soft limit of open files to the hard one, and warns if so many connections may not fit. `lower` names the argument that asks for fewer.
-pub fn provide_files(connections: usize, lower: &str) {
-    let needed = u64::try_from(connections)
-        .unwrap_or(u64::MAX)
-        .saturating_add(OTHERS);
-    // What cannot be raised or read shows when it is reached.
-    if let Ok(limit) = rlimit::increase_nofile_limit(u64::MAX)
-        && let Some(warning) = too_low(limit, needed, lower)
-    {
+/// Raises the soft limit of open files to the hard one, and warns if so many streams, each a connection that is accepted, and so many connections that
+/// the server opens itself may not fit. `lower` names the argument that asks for fewer. Returns how many connections may be accepted, so that those of
+/// the server's own always find a file.
+#[must_use]
+pub fn provide_files(streams: usize, own: usize, lower: &str) -> usize {
+    let [streams, own] = [streams, own].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+    // Where there is no limit to be read, it shows when it is reached.
+    let Ok(limit) = rlimit::increase_nofile_limit(u64::MAX) else {
+        return usize::MAX;
+    };
+    let needed = streams.saturating_add(own).saturating_add(OTHERS);
+    if let Some(warning) = too_low(limit, needed, lower) {
         warn(&warning);
     }
+    acceptable(limit, own)
+}
+
+/// Half of what there is at least, if the server's own connections could take all.
+fn acceptable(limit: u64, own: u64) -> usize {
+    let left = limit.saturating_sub(OTHERS);
+    let accepted = left.saturating_sub(own).max(left / 2).max(1);
+    usize::try_from(accepted).unwrap_or(usize::MAX)
 }
 
 fn too_low(limit: u64, needed: u64, lower: &str) -> Option<String> {
@@ -40,12 +51,11 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
-    fn the_soft_limit_is_raised_to_the_hard_one() {
-        provide_files(1, "--max-streams");
-        let (soft, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE).expect("a limit");
-        // Some systems allow less than the hard limit says.
-        assert!(soft == hard || soft >= 10_240, "{soft} of {hard}");
+    fn connections_of_the_servers_own_find_a_file() {
+        assert_eq!(acceptable(1_024, 0), 960);
+        assert_eq!(acceptable(1_024, 100), 860);
+        assert_eq!(acceptable(1_024, 900), 480);
+        assert_eq!(acceptable(64, 1), 1);
     }
 }

@@ -23,10 +23,10 @@ use super::process::warn;
 
 /// Time between two warnings that connections cannot be accepted.
 const PAUSE: Duration = Duration::from_secs(60);
-/// What a stream of an HTTP/2 connection may send before it is read. More would let one slow reader hold much memory, less would slow uploads down.
-pub(super) const STREAM_WINDOW: u32 = 256 * 1_024;
-/// The same for all streams of a connection. Streams that nobody reads share it with the others, so it is far more than a few of them can take.
-pub(super) const CONNECTION_WINDOW: u32 = 256 * 1_024 * 1_024;
+/// Bytes that a request on an HTTP/2 connection may bring before they are read. Less would slow uploads down.
+const STREAM_WINDOW: u32 = 256 * 1_024;
+/// The same for all requests of a connection, whoever opens it: what it can make a server hold.
+const CONNECTION_WINDOW: u32 = 4 * 1_024 * 1_024;
 /// Time between two pings on an HTTP/2 connection with streams; one that does not answer is given up.
 pub(super) const PING: Duration = Duration::from_secs(20);
 
@@ -52,13 +52,13 @@ pub struct ServerLimits {
 }
 
 impl ServerLimits {
-    /// The defaults, with room for so many streams: on a connection each, or all on one. The bound on streams themselves is the handler's, which says so
-    /// to whoever comes too many; a client that waits for a place in its connection is told nothing.
+    /// The defaults with so many connections, and room for so many streams on one. The bound on streams themselves is the handler's, which says so to
+    /// whoever comes too many; a client that waits for a place in its connection is told nothing.
     #[must_use]
-    pub fn for_streams(streams: usize) -> Self {
+    pub fn for_streams(streams: usize, connections: usize) -> Self {
         let defaults = Self::default();
         Self {
-            connections: defaults.connections.max(streams),
+            connections,
             http2_streams: defaults
                 .http2_streams
                 .max(u32::try_from(streams).unwrap_or(u32::MAX).saturating_add(1)),
@@ -140,7 +140,8 @@ async fn accept<H: Handler>(
     handler: Arc<H>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let most = limits.connections.min(Semaphore::MAX_PERMITS);
+    let permits = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();
     let mut told: Option<Instant> = None;
     loop {

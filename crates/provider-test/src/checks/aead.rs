@@ -39,11 +39,16 @@ pub(super) fn in_place(subject: &Subject<'_>, tally: &mut Tally) {
 
 pub(super) fn scatter(subject: &Subject<'_>, tally: &mut Tally) {
     let key = subject.provider.aead.key(&Secret::new(array("aead key")));
-    let (nonce, aad) = (array("nonce"), bytes("aad", 4));
-    for len in LENGTHS {
+    let nonce = array("nonce");
+    for (aad, len) in [4, 0, 900, 1_024, 2_000]
+        .into_iter()
+        .flat_map(|aad| LENGTHS.into_iter().map(move |len| (aad, len)))
+    {
+        let aad = bytes("aad", aad);
         // The protocol's suffix has four bytes.
         for suffix_len in [0, 1, 4, 16, 17, 64, 200] {
-            let what = format_args!("{len} and {suffix_len} bytes").to_string();
+            let what =
+                format_args!("{len} and {suffix_len} bytes, {} of AAD", aad.len()).to_string();
             let (content, suffix) = (bytes("content", len), bytes("suffix", suffix_len));
             let mut in_place = [&content[..], &suffix].concat();
             let tag = key.seal_in_place(&nonce, &aad, &mut in_place);

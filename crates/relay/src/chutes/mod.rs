@@ -115,14 +115,15 @@ impl Chutes {
             discard(request.into_body());
             return Ok(Refusal::Method.into_response());
         }
-        let answer = match asked {
-            Asked::Invoke => return Ok(self.invoke(request, user).await),
-            Asked::Aliases => Ok(self.aliases()),
-            Asked::Instances(chute) => self.instances(chute, user).await,
-            Asked::Evidence(chute) => self.show_evidence(chute, uri.query().unwrap_or("")).await,
-        };
-        discard(request.into_body());
-        Ok(answer.unwrap_or_else(|refusal| refusal.into_response()))
+        Ok(match asked {
+            Asked::Invoke => self.invoke(request, user).await,
+            Asked::Aliases => tell(request, async { Ok(self.aliases()) }).await,
+            Asked::Instances(chute) => tell(request, self.instances(chute, user)).await,
+            Asked::Evidence(chute) => {
+                let query = uri.query().unwrap_or("");
+                tell(request, self.show_evidence(chute, query)).await
+            }
+        })
     }
 
     /// The instances of a chute that are up, at least one.
@@ -140,6 +141,15 @@ impl Chutes {
         }
         Ok(serving)
     }
+}
+
+/// The answer to a request without a body; one that came is not kept while others are asked.
+async fn tell(
+    request: Request<Incoming>,
+    answer: impl Future<Output = Result<Response<Body>, Refusal>>,
+) -> Response<Body> {
+    discard(request.into_body());
+    answer.await.unwrap_or_else(Refusal::into_response)
 }
 
 fn serves_chute(instance: &Described, chute: Uuid) -> bool {
