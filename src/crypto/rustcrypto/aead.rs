@@ -168,8 +168,8 @@ const FIRST: usize = (CIPHER_GROUP - 1) * CIPHER_BLOCK;
 
 /// Of so many bytes those that fill groups of the cipher.
 const fn whole_groups(length: usize) -> usize {
-    const GROUP: usize = CIPHER_GROUP * CIPHER_BLOCK;
-    length / GROUP * GROUP
+    const REST: usize = CIPHER_GROUP * CIPHER_BLOCK - 1;
+    length & !REST
 }
 
 /// A long message: a pass of the cipher and one of the tag. Erased on drop.
