@@ -89,7 +89,7 @@ impl Opener {
     ///
     /// # Errors
     /// As [`Opener::open`], after the events of all frames before the one at fault. What `buffer` then holds from that frame on is unspecified, and no
-    /// plaintext of a frame behind it.
+    /// plaintext of a frame behind it. If `each` panics, frames that are decrypted and not given yet stay in `buffer`; the opener takes them no more.
     pub fn open_parallel<'a>(
         &mut self,
         buffer: &'a mut [u8],
