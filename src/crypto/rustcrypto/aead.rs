@@ -20,7 +20,7 @@ const CIPHER_BLOCK: usize = 64;
 const MAC_BLOCK: usize = 16;
 /// Blocks that `poly1305` computes at a time.
 const MAC_GROUP: usize = 4;
-/// Blocks that `chacha20` computes at a time, with AVX2; one alone costs as much.
+/// Blocks that `chacha20` computes at a time, with AVX2.
 const CIPHER_GROUP: usize = 4;
 
 pub(super) struct ChaCha20Poly1305;
